@@ -36,6 +36,14 @@ export interface Route {
   readonly ticketKind: 'generate' | 'embed' | 'holder';
   /** Only for keys with the admin role once keys are on. */
   readonly admin: boolean;
+  /** none = a body is ignored · raw = streamed through, never read. */
+  readonly body: 'none' | 'json' | 'multipart' | 'raw';
+}
+
+export interface RouteMatch {
+  readonly route: Route;
+  /** Values of `:name` parts of the path, decoded once and checked. */
+  readonly params: Readonly<Record<string, string>>;
 }
 
 /** load = empty prompt or messages · unload = the same with keep_alive 0. */
@@ -67,4 +75,21 @@ export interface InferenceRequest {
   readonly usageAsked: boolean;
   /** Edits that make an OpenAI stream tell its usage; empty when usageAsked. */
   readonly usageEdits: readonly Edit[];
+}
+
+/** What a pull, push, create, copy, delete or show asks for. */
+export interface ModelChange {
+  /** The model it is about, as the client spelled it (`model`, else the deprecated `name`; of copy: the source). */
+  readonly model: string;
+  readonly modelSpan: Span;
+  /** Of copy only. */
+  readonly destination?: string;
+  readonly destinationSpan?: Span;
+  /** Of create only: the model it is made from. */
+  readonly from?: string;
+  readonly fromSpan?: Span;
+  readonly stream: boolean;
+  readonly insecure: boolean;
+  /** Digests (`sha256:…`) of the blobs that a create names in files, draft_files and adapters. */
+  readonly digests: readonly string[];
 }
