@@ -64,6 +64,9 @@ export const ERRORS = {
   stream_error: backend(502, 'Ask again: the answer is not complete.'),
   store_unreachable: fleet(502, 'The change is applied on the named backend when it returns.'),
   not_implemented: { fault: 'gateway', retryable: false, status: 501, next: 'See docs/api.md.' },
+  port_in_use: client(500, 'Choose another port with --listen or --admin, or end the program that uses it.'),
+  cannot_listen: client(500, 'Choose another address with --listen or --admin.'),
+  unsafe_listen: client(500, 'Give --keys FILE, listen on 127.0.0.1, or accept the risk with --insecure.'),
   internal: { fault: 'gateway', retryable: true, status: 500, next: 'Report this with the request id.' },
 } as const satisfies Record<string, ErrorKind>;
 
