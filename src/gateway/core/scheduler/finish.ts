@@ -1,0 +1,172 @@
+// What the scheduler learns and frees when something ends: a first byte, a request, a load, an unload. Never starts anything.
+import type { Outcome, ServiceSample } from './messages.ts';
+import { closedBreaker, onFailure, onNeutral, onSuccess } from './breaker.ts';
+import { smallPromptBytes } from './estimate.ts';
+import type { Moment } from './estimate.ts';
+import { learn, meanOf } from './learn.ts';
+import { reopen, setState } from './place.ts';
+import { onEnd, onFirstByte as slotsOnFirstByte, onServed } from './slots.ts';
+import type { Backend, Place, State, Ticket } from './state.ts';
+import { figuresOf } from './state.ts';
+
+export function firstByte(moment: Moment, ticket: Ticket): void {
+  const { state, nowMs } = moment;
+  if (ticket.firstByteMs !== undefined || ticket.backend === undefined) return;
+  ticket.firstByteMs = nowMs;
+  const place = placeOf(ticket);
+  if (place === undefined) return;
+  const tookMs = nowMs - ticket.dispatchedMs;
+  const { limits } = state;
+  const before = place.slots.value;
+  slotsOnFirstByte(place.slots, ticket.spec.id, ticket.promptMsExpected, { limits, nowMs });
+  if (place.slots.value !== before) rememberSlots(ticket.backend, place);
+  if (!ticket.teaches) return;
+  learnPrompt(state, ticket, tookMs);
+}
+
+function learnPrompt(state: State, ticket: Ticket, tookMs: number): void {
+  const className = ticket.backend?.view.spec.class ?? 'default';
+  const figures = figuresOf(state, ticket.key, className);
+  if (ticket.uncachedBytes <= smallPromptBytes) {
+    learn(figures.firstByteMs, tookMs, state.limits.learnWeight);
+    return;
+  }
+  const beyond = ticket.uncachedBytes - smallPromptBytes;
+  const perByteMs = Math.max(0, tookMs - figures.firstByteMs.value) / beyond;
+  learn(figures.promptMsPerByte, perByteMs, state.limits.learnWeight);
+}
+
+function rememberSlots(backend: Backend, place: Place): void {
+  backend.learnedSlots.touch(place.weights, () => ({ value: 1 })).value = place.slots.value;
+}
+
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly sample?: ServiceSample;
+}
+
+/** Frees the slot exactly once and lets breakers and figures learn. */
+export function endTicket(moment: Moment, ticket: Ticket, ending: Ending): void {
+  const { state, nowMs } = moment;
+  const { backend } = ticket;
+  state.tickets.delete(ticket.spec.id);
+  if (backend === undefined) return;
+  backend.slotless.delete(ticket.spec.id);
+  const heldMs = nowMs - ticket.dispatchedMs;
+  state.clock.charge(ticket.spec.tenant, heldMs);
+  judge(moment, backend, ticket, ending.outcome);
+  const place = placeOf(ticket);
+  if (place === undefined) return;
+  noteWaited(place, ticket, nowMs);
+  place.running.delete(ticket.spec.id);
+  place.lastUsedMs = nowMs;
+  place.provenMs = nowMs;
+  onEnd(place.slots, ticket.spec.id, { limits: state.limits, nowMs });
+  if (place.slots.given === undefined) rememberSlots(backend, place);
+  if (ending.outcome !== 'ok') return;
+  const className = backend.view.spec.class;
+  learn(figuresOf(state, ticket.key, className).serviceMs, heldMs, state.limits.learnWeight);
+  if (ticket.spec.prefix.length > 0) {
+    state.prefixes.remember(ticket.spec.prefix, backend.name, ticket.key, nowMs);
+  }
+}
+
+/** Requests still waiting for their first byte when another ends tell whether the believed slots are real. */
+function noteWaited(place: Place, ended: Ticket, nowMs: number): void {
+  for (const ticket of place.running.values()) {
+    if (ticket === ended || ticket.firstByteMs !== undefined || !ticket.teaches) continue;
+    const overdue = nowMs - ticket.dispatchedMs > 3 * ticket.promptMsExpected + overdueMs;
+    if (overdue) {
+      onServed(place.slots, 'waited');
+      ticket.teaches = false;
+    }
+  }
+  if (ended.firstByteMs !== undefined && ended.teaches) onServed(place.slots, 'at_once');
+}
+const overdueMs = 100;
+
+function judge(moment: Moment, backend: Backend, ticket: Ticket, outcome: Outcome): void {
+  const { limits } = moment.state;
+  const trouble = backend.modelBreakers.peek(ticket.key);
+  if (outcome === 'ok') {
+    onSuccess(backend.breaker);
+    if (trouble !== undefined) backend.modelBreakers.delete(ticket.key);
+    return;
+  }
+  if (outcome !== 'failed') {
+    onNeutral(backend.breaker, ticket.spec.id);
+    if (trouble !== undefined) onNeutral(trouble.breaker, ticket.spec.id);
+    return;
+  }
+  const open = { openMs: limits.breakerOpenMs, openMsMax: limits.breakerOpenMsMax };
+  onFailure(backend.breaker, { ...open, failuresMax: limits.breakerFailures }, moment.nowMs);
+  if (ticket.key === '') return;
+  const made = backend.modelBreakers.touch(ticket.key, () => ({ breaker: closedBreaker(), message: '' }));
+  onFailure(made.breaker, { ...open, failuresMax: limits.modelBreakerFailures }, moment.nowMs);
+}
+
+export function placeOf(ticket: Ticket): Place | undefined {
+  const place = ticket.backend?.places.get(ticket.key);
+  return place?.running.has(ticket.spec.id) === true ? place : undefined;
+}
+
+export function loadDone(moment: Moment, backend: Backend, key: string): void {
+  const { state, nowMs } = moment;
+  const { load } = backend;
+  const place = backend.places.get(key);
+  if (place?.state === 'loading') setState(place, 'ready', nowMs);
+  if (place !== undefined) {
+    place.provenMs = nowMs;
+    place.lastUsedMs = nowMs;
+  }
+  if (load?.key !== key) return;
+  backend.load = undefined;
+  backend.modelBreakers.delete(key);
+  onSuccess(backend.breaker);
+  const tookMs = Math.max(1, nowMs - load.startedMs);
+  const className = backend.view.spec.class;
+  const { learnWeight, loadMsBase, loadBytesPerMsPrior } = state.limits;
+  learn(figuresOf(state, key, className).loadMs, tookMs, Math.max(learnWeight, 0.5));
+  const speed = state.learned.loadBytesPerMs.touch(className, () => meanOf(loadBytesPerMsPrior));
+  learn(speed, load.disk.sizeBytes / Math.max(1, tookMs - loadMsBase), learnWeight);
+}
+
+export interface LoadFailure {
+  readonly key: string;
+  readonly message: string;
+  readonly fault: 'backend' | 'model' | 'cancelled';
+}
+
+export function loadFailed(moment: Moment, backend: Backend, failure: LoadFailure): void {
+  const { state, nowMs } = moment;
+  const place = backend.places.get(failure.key);
+  if (place?.state === 'loading') backend.places.delete(failure.key);
+  if (backend.load?.key === failure.key) backend.load = undefined;
+  if (failure.fault === 'cancelled') return;
+  const { limits } = state;
+  const open = { openMs: limits.breakerOpenMs, openMsMax: limits.breakerOpenMsMax };
+  if (failure.fault === 'backend') {
+    onFailure(backend.breaker, { ...open, failuresMax: limits.breakerFailures }, nowMs);
+  }
+  const trouble = backend.modelBreakers.touch(failure.key, () => ({ breaker: closedBreaker(), message: '' }));
+  trouble.message = failure.message;
+  // One failed load is enough: trying again at once would only keep the loader from others.
+  onFailure(trouble.breaker, { ...open, failuresMax: 1 }, nowMs);
+}
+
+export function unloadDone(moment: Moment, backend: Backend, key: string): void {
+  const { state, nowMs } = moment;
+  const place = backend.places.get(key);
+  if (place === undefined || place.state !== 'unloading') return;
+  backend.places.delete(key);
+  const className = backend.view.spec.class;
+  const mean = state.learned.unloadMs.touch(className, () => meanOf(state.limits.unloadMsPrior));
+  learn(mean, nowMs - place.sinceMs, state.limits.learnWeight);
+}
+
+/** A drained or vanished backend cannot finish clearing room: what was to give way stays. */
+export function dropClearing(backend: Backend, nowMs: number): void {
+  if (backend.load?.phase !== 'clear') return;
+  reopen(backend, backend.load, nowMs);
+  backend.load = undefined;
+}

@@ -1,0 +1,337 @@
+// Decides which runner to load where, and what gives way. Never sends a ticket; one load at a time per backend.
+import type { DispatchReason, PlaceReason } from '../../../api/reasons.ts';
+import { mayFit } from './capacity.ts';
+import {
+  evictionCostMs,
+  idleMs,
+  loadMs,
+  loaderFreeMs,
+  meanWaitMs,
+  serviceMs,
+  supplyOf,
+  unloadMs,
+} from './estimate.ts';
+import type { Moment, Supply } from './estimate.ts';
+import { perMs } from './learn.ts';
+import { rankOf } from './queue.ts';
+import { slotsOf } from './slots.ts';
+import type { Ask, Backend, Candidate, Emit, PendingLoad, Place, State, Ticket } from './state.ts';
+import { rateOf, wakeBy } from './state.ts';
+import { choose } from './usable.ts';
+
+interface Plan {
+  readonly candidate: Candidate;
+  readonly victims: readonly Place[];
+  /** Until the model is loaded there. */
+  readonly readyMs: number;
+  /** What the evictions cost everyone, in ms of waiting. */
+  readonly evictionMs: number;
+  readonly sameWeights: boolean;
+}
+
+/** Considers every ask that waits: higher priorities first, then the oldest head. */
+export function planLoads(moment: Moment, emit: Emit): void {
+  const { state } = moment;
+  if (state.waitingAsks.size === 0) return;
+  const heads: { ask: Ask; head: Ticket }[] = [];
+  for (const ask of state.waitingAsks) {
+    const head = ask.kind === 'holder' ? undefined : ask.queue.head(state.clock);
+    if (head !== undefined) heads.push({ ask, head });
+  }
+  heads.sort(
+    (a, b) => rankOf(a.head.spec.priority) - rankOf(b.head.spec.priority) || a.head.order - b.head.order,
+  );
+  for (const { ask, head } of heads) planFor(moment, ask, head, emit);
+}
+
+/**
+ * 1. A load of this ask is under way: wait for it.
+ * 2. No place anywhere: load where it is cheapest, once the waiting has paid for what gives way (patience).
+ * 3. Its places are busy: one more only if the queue saves more than the eviction costs.
+ * 4. The head waited longer than waitForWarmMsMax: load in any case.
+ */
+function planFor(moment: Moment, ask: Ask, head: Ticket, emit: Emit): void {
+  const { state, nowMs } = moment;
+  if (loadUnderWay(ask)) return;
+  const { usable } = choose(head, nowMs);
+  if (usable.length === 0 || usable[0]?.disk.remoteHost !== undefined) return;
+  const supply = supplyHere(usable);
+  const starved = nowMs - head.spec.arrivedAtMs > state.limits.waitForWarmMsMax;
+  if (!starved) wakeBy(state, head.spec.arrivedAtMs + state.limits.waitForWarmMsMax + 1);
+  const plans = usable.flatMap(candidate => planOn(moment, candidate, starved) ?? []);
+  if (supply.places > 0) {
+    const plan = bestCopy(moment, ask, plans, supply);
+    if (plan !== undefined) begin(moment, ask, plan, starved ? 'load_starved' : 'load_copy', emit);
+    return;
+  }
+  const plan = bestCold(moment, ask, plans, usable);
+  if (plan === undefined) return;
+  if (!starved && !patienceIsOver(moment, ask, plan)) return;
+  begin(moment, ask, plan, starved ? 'load_starved' : 'load_cold', emit);
+}
+
+function loadUnderWay(ask: Ask): boolean {
+  for (const { backend, key } of ask.candidates) {
+    if (backend.load?.key === key && backend.load.phase !== 'cancelling') return true;
+  }
+  return false;
+}
+
+function supplyHere(usable: readonly Candidate[]): Supply {
+  let slots = 0;
+  let places = 0;
+  for (const { backend, key } of usable) {
+    const place = backend.places.get(key);
+    if (place?.state !== 'ready') continue;
+    slots += Math.max(1, place.slots.value);
+    places += 1;
+  }
+  return { slots, places };
+}
+
+/** How the model could be loaded on this backend now; undefined when it cannot. */
+function planOn(moment: Moment, candidate: Candidate, starved: boolean): Plan | undefined {
+  const { state } = moment;
+  const { backend, key, disk } = candidate;
+  if (backend.load !== undefined || backend.places.has(key)) return undefined;
+  const twin = [...backend.places.values()].find(place => place.weights === disk.weights);
+  if (twin !== undefined && twin.state !== 'ready') return undefined;
+  const victims = victimsFor(moment, candidate, twin, starved);
+  if (victims === undefined) return undefined;
+  const clearMs = Math.max(0, ...victims.map(place => idleMs(moment, place)));
+  const gapMs = victims.length > 0 ? unloadMs(state, backend.view.spec.class) : 0;
+  const evictionMs = victims.reduce((sum, place) => sum + evictionCostMs(moment, backend, place), 0);
+  return {
+    candidate,
+    victims,
+    readyMs: clearMs + gapMs + loadMs(state, candidate),
+    evictionMs,
+    sameWeights: twin !== undefined,
+  };
+}
+
+/** The cheapest places that make room; undefined when no room can be made without taking what others wait for. */
+function victimsFor(
+  moment: Moment,
+  candidate: Candidate,
+  twin: Place | undefined,
+  starved: boolean,
+): Place[] | undefined {
+  const { backend, disk } = candidate;
+  const victims: Place[] = twin === undefined ? [] : [twin];
+  if (twin !== undefined && !starved && isAwaited(moment.state, twin)) return undefined;
+  const others = [...backend.places.values()].filter(place => place !== twin);
+  const fits = (): boolean => {
+    const stay = others.filter(place => !victims.includes(place));
+    const bytes = stay.reduce((sum, place) => sum + place.sizeBytes, disk.sizeBytes);
+    return mayFit(backend.capacity, { count: stay.length + 1, bytes });
+  };
+  if (fits()) return victims;
+  const costs = others
+    .filter(place => place.state === 'ready' && (starved || !isAwaited(moment.state, place)))
+    .map(place => ({ place, costMs: evictionCostMs(moment, backend, place) + idleMs(moment, place) }))
+    .sort((a, b) => a.costMs - b.costMs || a.place.lastUsedMs - b.place.lastUsedMs);
+  for (const { place } of costs) {
+    victims.push(place);
+    if (fits()) return victims;
+  }
+  return undefined;
+}
+
+/** Tickets wait for this runner and no other place serves them: taking it would only turn the wheel. */
+function isAwaited(state: State, place: Place): boolean {
+  let waits = false;
+  for (const ask of state.waitingAsks) {
+    if (ask.candidates.some(candidate => candidate.key === place.key)) waits = true;
+  }
+  return (waits || place.served === 0) && supplyOf(state, place.key, place).places === 0;
+}
+
+/** Waiting of the whole queue plus the others' loss; a busy loader elsewhere may still be the better place to wait for. */
+function bestCold(
+  moment: Moment,
+  ask: Ask,
+  plans: readonly Plan[],
+  usable: readonly Candidate[],
+): Plan | undefined {
+  const waiting = ask.queue.size;
+  let best: Plan | undefined;
+  let bestMs = Infinity;
+  for (const plan of plans) {
+    const crowdMs = moment.state.limits.crowdMs * plan.candidate.backend.places.size;
+    const costMs = waiting * plan.readyMs + plan.evictionMs + crowdMs + moment.state.rng();
+    if (costMs < bestMs) [best, bestMs] = [plan, costMs];
+  }
+  if (best === undefined) return undefined;
+  for (const candidate of usable) {
+    if (candidate.backend.load === undefined) continue;
+    const otherMs = loaderFreeMs(moment, candidate.backend) + loadMs(moment.state, candidate);
+    const room = hasRoomAfterLoad(candidate);
+    if (room && waiting * otherMs < bestMs) return undefined;
+  }
+  return best;
+}
+
+function hasRoomAfterLoad(candidate: Candidate): boolean {
+  const { backend, disk } = candidate;
+  const places = [...backend.places.values()];
+  const bytes = places.reduce((sum, place) => sum + place.sizeBytes, disk.sizeBytes);
+  return mayFit(backend.capacity, { count: places.length + 1, bytes });
+}
+
+/** Ski rental: the queue waits until its waiting reaches a share of what the eviction costs the others. */
+function patienceIsOver(moment: Moment, ask: Ask, plan: Plan): boolean {
+  const { state, nowMs } = moment;
+  const priceMs = state.limits.patienceShare * plan.evictionMs;
+  let waitedMs = 0;
+  for (const ticket of ask.queue) waitedMs += nowMs - ticket.spec.arrivedAtMs;
+  if (waitedMs >= priceMs) return true;
+  wakeBy(state, nowMs + (priceMs - waitedMs) / Math.max(1, ask.queue.size) + 1);
+  return false;
+}
+
+/** One more place for a model whose places are busy, where what its queue saves exceeds what everyone loses. */
+function bestCopy(moment: Moment, ask: Ask, plans: readonly Plan[], supply: Supply): Plan | undefined {
+  const { state, nowMs } = moment;
+  const { limits } = state;
+  const className = plans[0]?.candidate.backend.view.spec.class ?? 'default';
+  const meanMs = serviceMs(state, ask.primaryKey, className);
+  const rate = perMs(rateOf(state, ask.primaryKey, nowMs), nowMs, limits.rateMemoryMs);
+  const busyShare = (rate * meanMs) / supply.slots;
+  const queueMs = (ask.queue.size * meanMs) / supply.slots;
+  let best: Plan | undefined;
+  let bestGainMs = 0;
+  for (const plan of plans) {
+    if (busyShare < limits.busyShareMin && queueMs < 2 * plan.readyMs) continue;
+    const left = Math.max(0, ask.queue.size - (plan.readyMs * supply.slots) / meanMs);
+    const more = supply.slots + supply.slots / supply.places;
+    const queueSavedMs = ((left * left) / 2) * meanMs * (1 / supply.slots - 1 / more);
+    const laterSavedMs =
+      rate * limits.horizonMs * (meanWaitMs(rate, meanMs, supply.slots) - meanWaitMs(rate, meanMs, more));
+    const gainMs = queueSavedMs + laterSavedMs - limits.copyGainMin * (plan.evictionMs + plan.readyMs);
+    if (gainMs > bestGainMs) [best, bestGainMs] = [plan, gainMs];
+  }
+  return best;
+}
+
+function begin(moment: Moment, ask: Ask, plan: Plan, reason: PlaceReason, emit: Emit): void {
+  const { backend, key, disk } = plan.candidate;
+  const idle = plan.victims.every(place => place.running.size === 0 && plan.evictionMs < 1);
+  const load: PendingLoad = {
+    ask,
+    key,
+    disk,
+    victims: plan.victims.map(place => place.key),
+    reason,
+    evictReason: plan.sameWeights ? 'reload_options' : idle ? 'evict_idle' : 'evict_cheapest',
+    plannedMs: moment.nowMs,
+    phase: 'clear',
+    startedMs: moment.nowMs,
+  };
+  backend.load = load;
+  for (const place of plan.victims) setState(place, 'closing', moment.nowMs);
+  const why = dispatchReason(reason, plan);
+  for (const ticket of ask.queue) {
+    ticket.reason ??= why;
+    ticket.estimateMs ??= moment.nowMs - ticket.spec.arrivedAtMs + plan.readyMs;
+  }
+  advanceLoad(moment, backend, emit);
+}
+
+function dispatchReason(reason: PlaceReason, plan: Plan): DispatchReason {
+  if (reason === 'load_copy') return 'hot_copy';
+  if (reason === 'load_starved') return 'starved';
+  return plan.victims.length > 0 ? 'cold_evict' : 'cold_free';
+}
+
+export function setState(place: Place, state: Place['state'], nowMs: number): void {
+  place.state = state;
+  place.sinceMs = nowMs;
+}
+
+/** Moves a load on: victims that are idle are unloaded; when all are gone, the load begins. */
+export function advanceLoad(moment: Moment, backend: Backend, emit: Emit): void {
+  const load = backend.load;
+  if (load?.phase !== 'clear') return;
+  let blocked = false;
+  for (const key of load.victims) {
+    const place = backend.places.get(key);
+    if (place === undefined) continue;
+    blocked = true;
+    if (place.state !== 'closing' || place.running.size > 0) continue;
+    setState(place, 'unloading', moment.nowMs);
+    const model = backend.view.models.get(place.model)?.name ?? place.model;
+    emit({
+      type: 'unload',
+      backend: backend.name,
+      key,
+      model,
+      kind: place.kind,
+      reason: load.evictReason,
+    });
+  }
+  if (!blocked) startLoad(moment, backend, load, emit);
+}
+
+function startLoad(moment: Moment, backend: Backend, load: PendingLoad, emit: Emit): void {
+  const { state, nowMs } = moment;
+  const kind = load.ask.kind === 'embed' ? 'embed' : 'generate';
+  load.phase = 'load';
+  load.startedMs = nowMs;
+  backend.places.set(load.key, newPlace(state, backend, { key: load.key, disk: load.disk, kind, nowMs }));
+  emit({
+    type: 'load',
+    backend: backend.name,
+    key: load.key,
+    model: load.disk.name,
+    options: load.ask.options,
+    kind,
+    reason: load.reason,
+  });
+}
+
+export interface NewPlace {
+  readonly key: string;
+  readonly disk: { readonly key: string; readonly weights: string; readonly sizeBytes: number };
+  readonly kind: 'generate' | 'embed';
+  readonly nowMs: number;
+}
+
+export function newPlace(state: State, backend: Backend, made: NewPlace): Place {
+  const slots = slotsOf(backend.view.spec.slots, state.limits);
+  if (slots.given === undefined) slots.value = backend.learnedSlots.peek(made.disk.weights)?.value ?? 1;
+  return {
+    key: made.key,
+    weights: made.disk.weights,
+    model: made.disk.key,
+    kind: made.kind,
+    sizeBytes: made.disk.sizeBytes,
+    slots,
+    state: 'loading',
+    sinceMs: made.nowMs,
+    provenMs: made.nowMs,
+    lastUsedMs: made.nowMs,
+    running: new Map(),
+    served: 0,
+  };
+}
+
+/** Nobody waits for this load any more: victims that still stand are opened again; a load that runs is hung up. */
+export function abandonLoad(moment: Moment, backend: Backend, emit: Emit): void {
+  const load = backend.load;
+  if (load === undefined || load.phase === 'cancelling') return;
+  if (load.phase === 'load') {
+    load.phase = 'cancelling';
+    emit({ type: 'cancel_load', backend: backend.name, key: load.key });
+    return;
+  }
+  reopen(backend, load, moment.nowMs);
+  backend.load = undefined;
+}
+
+export function reopen(backend: Backend, load: PendingLoad, nowMs: number): void {
+  for (const key of load.victims) {
+    const place = backend.places.get(key);
+    if (place?.state === 'closing') setState(place, 'ready', nowMs);
+  }
+}

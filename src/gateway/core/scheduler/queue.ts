@@ -1,0 +1,148 @@
+// The waiting tickets of one ask: strict priorities, fair between tenants inside one, first come first served inside a tenant.
+// Never decides where a ticket goes; never drops one.
+import type { Priority, TicketSpec } from './messages.ts';
+
+export const PRIORITIES = ['high', 'normal', 'low', 'batch'] as const satisfies readonly Priority[];
+
+export function rankOf(priority: Priority): number {
+  return PRIORITIES.indexOf(priority);
+}
+
+/** Slot time that each tenant has used, as a virtual clock: whoever used least goes first. */
+export class FairClock {
+  readonly #usedMs = new Map<string, number>();
+  readonly #waiting = new Map<string, number>();
+  readonly #tenantsMax: number;
+  #floorMs = 0;
+
+  constructor(tenantsMax: number) {
+    this.#tenantsMax = tenantsMax;
+  }
+
+  usedMs(tenant: string): number {
+    return this.#usedMs.get(tenant) ?? this.#floorMs;
+  }
+
+  /** A tenant that comes back after a pause gets no credit for the time in which it asked for nothing. */
+  onWait(tenant: string): void {
+    const count = this.#waiting.get(tenant) ?? 0;
+    if (count === 0) this.#usedMs.set(tenant, Math.max(this.usedMs(tenant), this.#least()));
+    this.#waiting.set(tenant, count + 1);
+    this.#trim();
+  }
+
+  onLeave(tenant: string): void {
+    const count = this.#waiting.get(tenant) ?? 0;
+    if (count > 1) {
+      this.#waiting.set(tenant, count - 1);
+      return;
+    }
+    this.#floorMs = Math.max(this.#floorMs, Math.min(this.usedMs(tenant), this.#least()));
+    this.#waiting.delete(tenant);
+  }
+
+  charge(tenant: string, slotMs: number): void {
+    if (this.#usedMs.has(tenant)) this.#usedMs.set(tenant, this.usedMs(tenant) + slotMs);
+  }
+
+  #least(): number {
+    let leastMs = Infinity;
+    for (const tenant of this.#waiting.keys()) leastMs = Math.min(leastMs, this.usedMs(tenant));
+    return leastMs === Infinity ? this.#floorMs : leastMs;
+  }
+
+  #trim(): void {
+    if (this.#usedMs.size <= this.#tenantsMax) return;
+    for (const tenant of this.#usedMs.keys()) {
+      if (!this.#waiting.has(tenant)) {
+        this.#usedMs.delete(tenant);
+        return;
+      }
+    }
+  }
+}
+
+export interface Waiting {
+  readonly spec: TicketSpec;
+  /** Grows with each arrival: first come, first served. */
+  readonly order: number;
+}
+
+export class AskQueue<T extends Waiting> {
+  readonly #lines: Map<string, T[]>[] = PRIORITIES.map(() => new Map<string, T[]>());
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  push(ticket: T): void {
+    const lines = this.#lines[rankOf(ticket.spec.priority)];
+    const line = lines?.get(ticket.spec.tenant);
+    if (line === undefined) lines?.set(ticket.spec.tenant, [ticket]);
+    else insertInOrder(line, ticket);
+    this.#size += 1;
+  }
+
+  remove(ticket: T): boolean {
+    const lines = this.#lines[rankOf(ticket.spec.priority)];
+    const line = lines?.get(ticket.spec.tenant);
+    const index = line?.indexOf(ticket) ?? -1;
+    if (line === undefined || index < 0) return false;
+    line.splice(index, 1);
+    if (line.length === 0) lines?.delete(ticket.spec.tenant);
+    this.#size -= 1;
+    return true;
+  }
+
+  /** The ticket that is next among those that `fits` lets through. */
+  next(clock: FairClock, fits: (ticket: T) => boolean): T | undefined {
+    for (const lines of this.#lines) {
+      if (lines.size === 0) continue;
+      const found =
+        lines.size === 1 ? firstOf(lines.values().next().value, fits) : fairest(lines, clock, fits);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** The rank and the order of the head, for comparing asks; undefined when empty. */
+  head(clock: FairClock): T | undefined {
+    return this.next(clock, () => true);
+  }
+
+  *[Symbol.iterator](): Generator<T> {
+    for (const lines of this.#lines) for (const line of lines.values()) yield* line;
+  }
+}
+
+function fairest<T extends Waiting>(
+  lines: Map<string, T[]>,
+  clock: FairClock,
+  fits: (ticket: T) => boolean,
+): T | undefined {
+  let best: T | undefined;
+  let bestMs = Infinity;
+  for (const [tenant, line] of lines) {
+    const usedMs = clock.usedMs(tenant);
+    if (best !== undefined && usedMs > bestMs) continue;
+    const ticket = firstOf(line, fits);
+    if (ticket === undefined) continue;
+    if (best === undefined || usedMs < bestMs || ticket.order < best.order) {
+      best = ticket;
+      bestMs = usedMs;
+    }
+  }
+  return best;
+}
+
+function firstOf<T extends Waiting>(line: T[] | undefined, fits: (ticket: T) => boolean): T | undefined {
+  return line?.find(fits);
+}
+
+/** A ticket that comes back for another attempt keeps its place: it is older than those behind it. */
+function insertInOrder<T extends Waiting>(line: T[], ticket: T): void {
+  let index = line.length;
+  while (index > 0 && (line[index - 1]?.spec.arrivedAtMs ?? 0) > ticket.spec.arrivedAtMs) index -= 1;
+  line.splice(index, 0, ticket);
+}
