@@ -1,0 +1,110 @@
+// The real parts that tests use: where each is looked for, and how it is added when it is not there.
+// Never builds or installs while looking; looking is fast and changes nothing.
+import { access, constants } from 'node:fs/promises';
+import path from 'node:path';
+import { buildOllama, builtOllama, reportsVersion } from './build-ollama.ts';
+import { installDebian } from './debian.ts';
+import { fetchSmollm2, smollm2File } from './fetch-smollm2.ts';
+
+export const partNames = ['ollama', 'smollm2', 'redis-server', 'nginx', 'wrk', 'chromium'] as const;
+export type PartName = (typeof partNames)[number];
+
+export interface Part {
+  /** An environment variable that names the file and wins over everything else. */
+  readonly variable: string;
+  /** What adding it costs, for people who wait. */
+  readonly cost: string;
+  /** True when adding it changes nothing but the cache folder, so that `npm test` may do it unasked. */
+  readonly onlyCache: boolean;
+  readonly look: () => Promise<string | undefined>;
+  readonly add: () => Promise<string | undefined>;
+}
+
+function debianPart(variable: string, program: string, packageName: string): Part {
+  const look = (): Promise<string | undefined> => onPath(program);
+  const add = async (): Promise<string | undefined> => {
+    await installDebian([packageName]);
+    return look();
+  };
+  return { variable, cost: 'a Debian package, about a minute', onlyCache: false, look, add };
+}
+
+export const parts: Readonly<Record<PartName, Part>> = {
+  ollama: {
+    variable: 'BIGO_OLLAMA',
+    cost: 'built from source, 4 to 10 minutes on 2 cores',
+    onlyCache: true,
+    look: async () => {
+      const found = await onPath('ollama');
+      if (found !== undefined && reportsVersion(found)) return found;
+      return usable(await builtOllama());
+    },
+    add: buildOllama,
+  },
+  smollm2: {
+    variable: 'BIGO_SMOLLM2',
+    cost: 'a download of 93 MB',
+    onlyCache: true,
+    look: () => readable(smollm2File()),
+    add: fetchSmollm2,
+  },
+  'redis-server': debianPart('BIGO_REDIS_SERVER', 'redis-server', 'redis-server'),
+  nginx: debianPart('BIGO_NGINX', 'nginx', 'nginx-light'),
+  wrk: debianPart('BIGO_WRK', 'wrk', 'wrk'),
+  chromium: debianPart('BIGO_CHROMIUM', 'chromium', 'chromium'),
+};
+
+/** The file of a part (a program, or the model), or undefined when this machine does not have it. */
+export async function find(name: PartName): Promise<string | undefined> {
+  const part = parts[name];
+  const named = process.env[part.variable];
+  if (named === undefined || named === '') return part.look();
+  const file = await readable(named);
+  if (file === undefined) throw new Error(`${part.variable} names ${named}, which cannot be read.`);
+  return file;
+}
+
+export async function install(name: PartName): Promise<string> {
+  const there = await find(name);
+  if (there !== undefined) return there;
+  const added = await parts[name].add();
+  if (added === undefined) throw new Error(`${name} was installed but cannot be found.`);
+  return added;
+}
+
+export function addCommand(names: readonly string[]): string {
+  return `npm run tools -- ${names.join(' ')}`;
+}
+
+/** For `test(…, { skip: await skipUnless('ollama') }, …)`: the test runner knows this reason by its first word. */
+export async function skipUnless(...names: readonly PartName[]): Promise<string | false> {
+  for (const name of names) {
+    if ((await find(name)) === undefined) return `needs ${name}: ${addCommand([name])}`;
+  }
+  return false;
+}
+
+async function usable(file: string): Promise<string | undefined> {
+  const runs = await access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  return runs ? file : undefined;
+}
+
+async function readable(file: string): Promise<string | undefined> {
+  const there = await access(file, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+  return there ? file : undefined;
+}
+
+async function onPath(program: string): Promise<string | undefined> {
+  const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/sbin', '/usr/local/bin'];
+  for (const folder of folders) {
+    const file = await usable(path.join(folder, program));
+    if (file !== undefined && folder !== '') return file;
+  }
+  return undefined;
+}
