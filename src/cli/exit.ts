@@ -1,0 +1,34 @@
+// Exit codes, and the error that carries one together with the sentence for the person. Never a stack trace.
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  /** Wrong arguments or a wrong configuration. */
+  usage: 64,
+  interrupted: 130,
+} as const;
+
+/** `bigo health` says exactly what is wrong. */
+export const HEALTH_EXIT = {
+  healthy: 0,
+  unreachable: 1,
+  modelMissing: 2,
+  inferenceFailed: 3,
+  degraded: 4,
+} as const;
+
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly exitCode: number;
+  /** What to do now. */
+  readonly next: string | undefined;
+
+  constructor(message: string, extra: { exitCode?: number; next?: string } = {}) {
+    super(message);
+    this.exitCode = extra.exitCode ?? EXIT.failed;
+    this.next = extra.next;
+  }
+}
+
+export function usageError(message: string, next?: string): CliError {
+  return new CliError(message, { exitCode: EXIT.usage, ...(next === undefined ? {} : { next }) });
+}
