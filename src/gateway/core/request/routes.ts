@@ -185,7 +185,10 @@ function matchWith(method: string, at: ParamPath): RouteMatch | RouteError {
     const message = 'The digest must be `sha256:` and 64 hexadecimal digits.';
     return new RouteError('bad_request', message, { dialect: 'ollama' });
   }
-  return { route: match.route, params: { [at.name]: at.name === 'digest' ? value.replace('-', ':') : value } };
+  return {
+    route: match.route,
+    params: { [at.name]: at.name === 'digest' ? value.replace('-', ':') : value },
+  };
 }
 
 /** Undefined for what could mean another path further on: bad escapes, control characters, dot segments. */

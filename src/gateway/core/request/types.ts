@@ -75,6 +75,8 @@ export interface InferenceRequest {
   readonly usageAsked: boolean;
   /** Edits that make an OpenAI stream tell its usage; empty when usageAsked. */
   readonly usageEdits: readonly Edit[];
+  /** Set when the body is a form: the model stands there bare, without quotes. */
+  readonly modelInForm?: true;
 }
 
 /** What a pull, push, create, copy, delete or show asks for. */

@@ -23,7 +23,12 @@ export function errorBody(dialect: Dialect, error: BigoError, requestId: string)
 }
 
 /** What is written into a stream that failed: a line end if a line was cut, then the error, then nothing more. */
-export function errorTail(shape: StreamShape, error: BigoError, report: TapReport, requestId = ''): Uint8Array {
+export function errorTail(
+  shape: StreamShape,
+  error: BigoError,
+  report: TapReport,
+  requestId = '',
+): Uint8Array {
   return new TextEncoder().encode(cutEnd(shape, report) + tailText(shape, error, requestId));
 }
 
