@@ -95,3 +95,7 @@ export interface FleetSnapshot {
   readonly atMs: number;
   readonly backends: readonly BackendView[];
 }
+
+/** A gateway says who it is on its /api/version answers, and through whom a request came on those it forwards. */
+export const INSTANCE_HEADER = 'x-bigo-instance';
+export const HOP_HEADER = 'x-bigo-hop';
