@@ -6,6 +6,7 @@ export interface Breaker {
   openUntilMs: number | undefined;
   openMs: number;
   trialId: string | undefined;
+  failedAtMs: number;
 }
 
 export interface BreakerLimits {
@@ -15,7 +16,7 @@ export interface BreakerLimits {
 }
 
 export function closedBreaker(): Breaker {
-  return { failures: 0, openUntilMs: undefined, openMs: 0, trialId: undefined };
+  return { failures: 0, openUntilMs: undefined, openMs: 0, trialId: undefined, failedAtMs: -Infinity };
 }
 
 /** May a request pass now? A half-open breaker lets one through at a time. */
@@ -43,6 +44,7 @@ export function onNeutral(breaker: Breaker, id: string): void {
 
 export function onFailure(breaker: Breaker, limits: BreakerLimits, nowMs: number): void {
   breaker.failures += 1;
+  breaker.failedAtMs = nowMs;
   breaker.trialId = undefined;
   const wasOpen = breaker.openUntilMs !== undefined;
   if (!wasOpen && breaker.failures < limits.failuresMax) return;

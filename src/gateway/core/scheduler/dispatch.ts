@@ -22,6 +22,7 @@ interface Slot {
 /** Dispatches what can be dispatched of one ask, best ticket first. */
 export function dispatchAsk(moment: Moment, ask: Ask, emit: Emit): void {
   const { state } = moment;
+  if (!hasOpening(moment, ask)) return;
   let slot: Slot | undefined;
   const fits = (ticket: Ticket): boolean => {
     slot = slotFor(moment, ticket);
@@ -33,6 +34,20 @@ export function dispatchAsk(moment: Moment, ask: Ask, emit: Emit): void {
     unqueue(state, ticket);
     send(moment, ticket, slot, emit);
   }
+}
+
+/** Cheap and never wrong about "none": spares looking at every ticket of a long queue. */
+function hasOpening(moment: Moment, ask: Ask): boolean {
+  if (ask.kind === 'holder') return true;
+  for (const { backend, key, disk } of ask.candidates) {
+    if (disk.remoteHost !== undefined) return true;
+    const place = backend.places.get(key);
+    if (place?.state !== 'ready') continue;
+    if (freeSlots(place.slots, place.running.size) > 0) return true;
+    if (mayProbe(place.slots, place.running.size, moment.state.limits, moment.nowMs)) return true;
+    if (place.slots.pauseUntilMs > moment.nowMs) wakeBy(moment.state, place.slots.pauseUntilMs);
+  }
+  return false;
 }
 
 export function unqueue(state: State, ticket: Ticket): void {

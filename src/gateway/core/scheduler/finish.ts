@@ -145,13 +145,17 @@ export function loadFailed(moment: Moment, backend: Backend, failure: LoadFailur
   if (failure.fault === 'cancelled') return;
   const { limits } = state;
   const open = { openMs: limits.breakerOpenMs, openMsMax: limits.breakerOpenMsMax };
-  if (failure.fault === 'backend') {
-    onFailure(backend.breaker, { ...open, failuresMax: limits.breakerFailures }, nowMs);
-  }
   const trouble = backend.modelBreakers.touch(failure.key, () => ({ breaker: closedBreaker(), message: '' }));
-  trouble.message = failure.message;
-  // One failed load is enough: trying again at once would only keep the loader from others.
-  onFailure(trouble.breaker, { ...open, failuresMax: 1 }, nowMs);
+  if (failure.fault === 'model') {
+    // One refused load is enough: trying again at once would only keep the loader from others.
+    onFailure(trouble.breaker, { ...open, failuresMax: 1 }, nowMs);
+    trouble.message = failure.message;
+    return;
+  }
+  // A backend that died while loading is not the model's fault, unless it happens again and again.
+  onFailure(backend.breaker, { ...open, failuresMax: 1 }, nowMs);
+  onFailure(trouble.breaker, { ...open, failuresMax: limits.modelBreakerFailures }, nowMs);
+  if (trouble.breaker.openUntilMs !== undefined) trouble.message = failure.message;
 }
 
 export function unloadDone(moment: Moment, backend: Backend, key: string): void {
@@ -159,6 +163,7 @@ export function unloadDone(moment: Moment, backend: Backend, key: string): void 
   const place = backend.places.get(key);
   if (place === undefined || place.state !== 'unloading') return;
   backend.places.delete(key);
+  backend.unloadedMs.touch(place.weights, () => ({ atMs: nowMs })).atMs = nowMs;
   const className = backend.view.spec.class;
   const mean = state.learned.unloadMs.touch(className, () => meanOf(state.limits.unloadMsPrior));
   learn(mean, nowMs - place.sinceMs, state.limits.learnWeight);

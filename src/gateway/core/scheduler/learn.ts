@@ -37,7 +37,7 @@ export function perMs(rate: Rate, nowMs: number, memoryMs: number): number {
   return count / Math.max(watchedMs, memoryMs / 10);
 }
 
-/** A least-recently-touched map with a bound. */
+/** A map with a bound; what was touched longest ago goes first. Peeking does not touch. */
 export class Bounded<V> {
   readonly #entries = new Map<string, V>();
   readonly #max: number;

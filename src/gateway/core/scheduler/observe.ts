@@ -7,7 +7,7 @@ import type {
   ModelOnDisk,
   ReloadOptions,
 } from '../../../api/fleet.ts';
-import { closedBreaker } from './breaker.ts';
+import { closedBreaker, onSuccess } from './breaker.ts';
 import { sawTogether, sawVanish, unknownCapacity } from './capacity.ts';
 import { Bounded } from './learn.ts';
 import { newPlace, reopen, setState } from './place.ts';
@@ -43,6 +43,7 @@ function newBackend(view: BackendView): Backend {
     modelBreakers: new Bounded(troublesPerBackendMax),
     capacity: unknownCapacity(),
     learnedSlots: new Bounded(troublesPerBackendMax),
+    unloadedMs: new Bounded(troublesPerBackendMax),
     slotless: new Set(),
   };
 }
@@ -63,6 +64,7 @@ function forgetRunners(backend: Backend, nowMs: number): void {
   }
   for (const [weights] of [...backend.learnedSlots.entries()]) backend.learnedSlots.delete(weights);
   backend.capacity = unknownCapacity();
+  onSuccess(backend.breaker);
   if (backend.load?.phase === 'clear') {
     reopen(backend, backend.load, nowMs);
     backend.load = undefined;
@@ -120,7 +122,8 @@ function appeared(
   found: { loaded: LoadedModel; nowMs: number },
 ): void {
   const disk = backend.view.models.get(found.loaded.key);
-  if (disk === undefined) return;
+  if (disk === undefined || justUnloaded(backend, disk.weights)) return;
+  if (backend.load?.disk.weights === disk.weights) return;
   for (const [otherKey, other] of backend.places) {
     if (other.weights !== disk.weights) continue;
     // The same weights with other options: the runner was reloaded by somebody else, or we guessed its options wrongly.
@@ -133,6 +136,13 @@ function appeared(
   place.served = 1;
   backend.places.set(key, place);
 }
+
+/** Ollama shows a runner until its memory is back (up to 5 s on a GPU). */
+function justUnloaded(backend: Backend, weights: string): boolean {
+  const unloaded = backend.unloadedMs.peek(weights);
+  return unloaded !== undefined && (backend.view.polledAtMs ?? 0) < unloaded.atMs + unloadShownMsMax;
+}
+const unloadShownMsMax = 5_000;
 
 /** Which runner an entry of /api/ps is; the one that stands under the same weights wins over a guess. */
 function keyOfLoaded(backend: Backend, loaded: LoadedModel): string | undefined {

@@ -153,6 +153,7 @@ function newTicket(state: State, spec: TicketSpec, ask: Ask): Ticket {
 function enqueue(state: State, ticket: Ticket): void {
   ticket.ask.queue.push(ticket);
   state.waitingAsks.add(ticket.ask);
+  ticket.ask.deadlineMs = Math.min(ticket.ask.deadlineMs, ticket.spec.queueDeadlineMs);
   state.clock.onWait(ticket.spec.tenant);
   state.queued += 1;
   state.queuedBytes += ticket.spec.bodyBytes;
@@ -226,9 +227,11 @@ function byHead(state: State): Ask[] {
 
 function rejectOverdue(moment: Moment, ask: Ask, emit: (effect: Effect) => void): void {
   const { state, nowMs } = moment;
+  if (ask.deadlineMs > nowMs) return wakeBy(state, ask.deadlineMs);
+  ask.deadlineMs = Infinity;
   for (const ticket of [...ask.queue]) {
     if (ticket.spec.queueDeadlineMs > nowMs) {
-      wakeBy(state, ticket.spec.queueDeadlineMs);
+      ask.deadlineMs = Math.min(ask.deadlineMs, ticket.spec.queueDeadlineMs);
       continue;
     }
     const usable = ask.candidates.some(candidate => barred(candidate.backend, ticket) === undefined);
@@ -238,6 +241,7 @@ function rejectOverdue(moment: Moment, ask: Ask, emit: (effect: Effect) => void)
       : ({ code: 'no_backend', message: `no usable backend has ${ask.model}; waited ${waitedS} s` } as const);
     reject(moment, ticket, why, emit);
   }
+  wakeBy(state, ask.deadlineMs);
 }
 
 /** The model vanished everywhere, or it failed to load wherever it could: waiting longer would help nobody. */
@@ -248,6 +252,7 @@ function rejectHopeless(moment: Moment, ask: Ask, emit: (effect: Effect) => void
     for (const ticket of [...ask.queue]) reject(moment, ticket, why, emit);
     return;
   }
+  if (!ask.candidates.some(({ backend, key }) => backend.modelBreakers.peek(key) !== undefined)) return;
   for (const ticket of [...ask.queue]) {
     const open = ask.candidates.filter(candidate => barred(candidate.backend, ticket) === undefined);
     if (open.length === 0) continue;

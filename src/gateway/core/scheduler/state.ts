@@ -53,6 +53,8 @@ export interface Backend {
   capacity: Capacity;
   /** Learned slots by weights: they belong to the server's settings and outlive one load. */
   readonly learnedSlots: Bounded<{ value: number }>;
+  /** When weights were unloaded last: a poll right after may still show them. */
+  readonly unloadedMs: Bounded<{ atMs: number }>;
   /** Tickets without a slot: cloud models and holder requests. */
   readonly slotless: Set<string>;
 }
@@ -78,6 +80,8 @@ export interface Ask {
   readonly queue: AskQueue<Ticket>;
   candidates: readonly Candidate[];
   fleetSeq: number;
+  /** No waiting ticket's deadline is earlier. */
+  deadlineMs: number;
   /** Figures are kept under this key; '' while no backend holds the model. */
   primaryKey: string;
 }
@@ -202,6 +206,7 @@ export function askOf(state: State, spec: TicketSpec): Ask {
       queue: new AskQueue(),
       candidates: [],
       fleetSeq: -1,
+      deadlineMs: Infinity,
       primaryKey: '',
     };
     state.asks.set(id, ask);
@@ -234,8 +239,11 @@ export function refreshCandidates(state: State, ask: Ask): void {
 }
 
 export function figuresOf(state: State, key: string, className: string): Figures {
-  const { limits } = state;
-  return state.learned.figures.touch(`${className}|${key}`, () => ({
+  const { limits, learned } = state;
+  const id = `${className}|${key}`;
+  const known = learned.figures.peek(id);
+  if (known !== undefined) return known;
+  return learned.figures.touch(id, () => ({
     serviceMs: meanOf(limits.serviceMsPrior),
     firstByteMs: meanOf(0),
     promptMsPerByte: meanOf(limits.promptMsPerBytePrior),
@@ -244,11 +252,11 @@ export function figuresOf(state: State, key: string, className: string): Figures
 }
 
 export function rateOf(state: State, key: string, nowMs: number): Rate {
-  return state.learned.rates.touch(key, () => rateFrom(nowMs));
+  return state.learned.rates.peek(key) ?? state.learned.rates.touch(key, () => rateFrom(nowMs));
 }
 
 export function wakeBy(state: State, atMs: number): void {
-  if (state.wakeAtMs === undefined || atMs < state.wakeAtMs) state.wakeAtMs = atMs;
+  if (atMs < (state.wakeAtMs ?? Infinity)) state.wakeAtMs = atMs;
 }
 
 export type Emit = (effect: Effect) => void;

@@ -61,7 +61,7 @@ export function choose(ticket: Ticket, nowMs: number): Choice {
     if (barred(candidate.backend, ticket) !== undefined) continue;
     const reason = shut(candidate, nowMs);
     if (reason === undefined) open.push(candidate);
-    else if (reason === 'breaker_open') leastBad = lessBad(leastBad, candidate);
+    else if (reason === 'breaker_open' && answeredSince(candidate)) leastBad = lessBad(leastBad, candidate);
   }
   if (open.length === 0) {
     return leastBad === undefined ? { usable: [], failOpen: false } : { usable: [leastBad], failOpen: true };
@@ -69,6 +69,10 @@ export function choose(ticket: Ticket, nowMs: number): Choice {
   if (ticket.spec.tried.length === 0) return { usable: open, failOpen: false };
   const fresh = open.filter(candidate => !ticket.spec.tried.includes(candidate.backend.name));
   return { usable: fresh.length > 0 ? fresh : open, failOpen: false };
+}
+
+function answeredSince({ backend }: Candidate): boolean {
+  return (backend.view.polledAtMs ?? -Infinity) > backend.breaker.failedAtMs;
 }
 
 function lessBad(a: Candidate | undefined, b: Candidate): Candidate {
