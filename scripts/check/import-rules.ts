@@ -1,0 +1,61 @@
+// Which part of BigO may import which. A line that nobody uses any more fails the check: take it out.
+// Never lists what a part imports from itself, nor node's own modules (core may not have those, see purity.ts).
+
+export const everything = ['*'];
+
+export interface ImportRules {
+  /** A path belongs to the longest prefix that fits. */
+  readonly parts: Readonly<Record<string, string>>;
+  readonly may: Readonly<Record<string, readonly string[]>>;
+  /** npm packages by part; test files may use the development ones freely. */
+  readonly packages: Readonly<Record<string, readonly string[]>>;
+}
+
+export const importRules: ImportRules = {
+  parts: {
+    main: 'src/main.ts',
+    api: 'src/api/',
+    platform: 'src/platform/',
+    'fleet/core': 'src/fleet/core/',
+    fleet: 'src/fleet/',
+    'gateway/core': 'src/gateway/core/',
+    gateway: 'src/gateway/',
+    'engine/core': 'src/engine/core/',
+    engine: 'src/engine/',
+    'cli/core': 'src/cli/core/',
+    cli: 'src/cli/',
+    sim: 'src/sim/',
+    tools: 'test/tools/',
+    fakes: 'test/fakes/',
+    test: 'test/',
+    bench: 'bench/',
+    scripts: 'scripts/',
+  },
+  may: {
+    main: ['api', 'platform', 'cli', 'fleet', 'gateway', 'engine'],
+    platform: ['api'],
+    'fleet/core': ['api'],
+    fleet: ['api', 'platform', 'fleet/core'],
+    'gateway/core': ['api'],
+    gateway: ['api', 'platform', 'fleet', 'gateway/core'],
+    'engine/core': ['api'],
+    engine: ['api', 'platform', 'fleet', 'engine/core'],
+    'cli/core': ['api'],
+    cli: ['api', 'platform', 'fleet', 'cli/core'],
+    sim: ['api', 'gateway/core'],
+    fakes: ['api', 'sim'],
+    tools: [],
+    test: everything,
+    bench: everything,
+    scripts: ['api', 'tools'],
+  },
+  packages: {
+    api: ['zod'],
+    platform: ['undici', 'pino', 'prom-client', 'yaml'],
+    gateway: ['undici', 'yaml', 'zod'],
+    cli: ['commander', 'listr2'],
+    scripts: ['esbuild'],
+    test: everything,
+    bench: everything,
+  },
+};

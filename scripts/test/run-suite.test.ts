@@ -1,0 +1,114 @@
+// The test runner judges right: made-up suites in a folder of their own are run for real.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { leftOutLines, suiteLines, totalLine } from './print.ts';
+import { isAllowedSkip, leftOut, reasonCounts, type SuiteResult } from './result.ts';
+import { runSuite } from './run-suite.ts';
+import type { Suite } from './suites.ts';
+
+const suite: Suite = {
+  name: 'made',
+  about: 'made up',
+  files: ['*.test.ts'],
+  needs: [],
+  budgetSeconds: 20,
+  filesAtOnce: 2,
+  testSecondsMax: 10,
+};
+
+async function run(
+  t: TestContext,
+  files: Record<string, string>,
+): Promise<{ result: SuiteResult; said: string }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'bigo-suite-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  for (const [name, body] of Object.entries(files)) {
+    const head = "import { describe, it, test } from 'node:test';\n";
+    await writeFile(path.join(folder, name), head + body);
+  }
+  const said: string[] = [];
+  const result = await runSuite(suite, text => said.push(text), folder);
+  return { result, said: said.join('\n') };
+}
+
+test('passes, failures and skips are counted, and a failure shows its reason and what its file printed', async t => {
+  const { result, said } = await run(t, {
+    'a.test.ts':
+      "test('one', () => {}); test('two', () => { console.log('seen'); throw new Error('boom'); });",
+    'b.test.ts':
+      "describe('group', () => { it('three', () => {}); it('four', { skip: 'needs wrk: x' }, () => {}); });",
+  });
+  assert.equal(result.passed, 2);
+  assert.equal(result.failed, 1);
+  assert.deepEqual(result.skips, [{ test: 'four', reason: 'needs wrk: x' }]);
+  assert.match(said, /✗ two/);
+  assert.match(said, /boom/);
+  assert.match(said, /seen/);
+});
+
+test('a test left to do is a skip with that reason', async t => {
+  const { result } = await run(t, {
+    'a.test.ts': "test('one', { todo: 'later' }, () => { throw new Error('x'); });",
+  });
+  assert.equal(result.failed, 0);
+  assert.deepEqual(result.skips, [{ test: 'one', reason: 'to do: later' }]);
+});
+
+test('a file that cannot be loaded, and a file without a test, are failures', async t => {
+  const { result, said } = await run(t, {
+    'a.test.ts': "import './none.ts';",
+    'b.test.ts': 'describe;it;test;',
+  });
+  assert.equal(result.passed, 0);
+  assert.equal(result.failed, 2);
+  assert.match(said, /b\.test\.ts holds no test/);
+});
+
+test('a note of a test is shown, other output of a passing file is not', async t => {
+  const body = "test('one', t => { t.diagnostic('42 cases'); console.log('quiet'); });";
+  const { said } = await run(t, { 'a.test.ts': body });
+  assert.match(said, /42 cases/);
+  assert.doesNotMatch(said, /quiet/);
+});
+
+test('a suite without files is said, and does not fail', async t => {
+  const { result } = await run(t, {});
+  assert.equal(result.failed, 0);
+  assert.deepEqual(suiteLines(suite, result), ['made      no tests yet (*.test.ts)']);
+});
+
+const result: SuiteResult = {
+  name: 'made',
+  files: 1,
+  passed: 3,
+  failed: 0,
+  skips: [
+    { test: 'a', reason: 'needs ollama: npm run tools -- ollama' },
+    { test: 'b', reason: 'needs ollama: npm run tools -- ollama' },
+    { test: 'c', reason: 'not offered by the embedded engine: images' },
+    { test: 'd', reason: 'true' },
+  ],
+  seconds: 21,
+};
+
+test('only skips that name what an implementation lacks are in order when every part must be there', () => {
+  assert.deepEqual(
+    result.skips.filter(skip => isAllowedSkip(skip)).map(skip => skip.test),
+    ['c'],
+  );
+});
+
+test('what is left out names suite, part, count and the command that adds it', () => {
+  assert.deepEqual(leftOut([result]), [{ suite: 'made', part: 'ollama', tests: 2 }]);
+  assert.match(leftOutLines([result]).join('\n'), /made +2 × needs ollama[\s\S]*npm run tools -- ollama/);
+  assert.deepEqual(leftOutLines([{ ...result, skips: [] }]), []);
+});
+
+test('a suite over its budget says so, and skips are listed with their reasons, most often first', () => {
+  assert.match(suiteLines(suite, result)[0] ?? '', /OVER BUDGET of 20 s/);
+  assert.deepEqual(reasonCounts(result.skips)[0], ['needs ollama: npm run tools -- ollama', 2]);
+  assert.equal(totalLine([result, result]), '6 passed, 0 failed, 8 skipped');
+});

@@ -1,0 +1,142 @@
+// Runs the files of one suite in a `node --test` child and reads its reporter's lines.
+// Never judges skips and never decides the exit code: that is the caller's, from the result.
+import { spawn } from 'node:child_process';
+import { glob } from 'node:fs/promises';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import type { ReportLine } from './reporter.ts';
+import type { Skip, SuiteResult } from './result.ts';
+import type { Suite } from './suites.ts';
+
+const root = path.resolve(import.meta.dirname, '..', '..');
+const outputLinesKept = 40;
+const hardLimitBudgets = 5;
+
+export async function suiteFiles(suite: Suite, folder = root): Promise<string[]> {
+  const files: string[] = [];
+  for (const pattern of suite.files) {
+    for await (const file of glob(pattern, { cwd: folder, exclude: name => name === 'node_modules' }))
+      files.push(file);
+  }
+  return files.toSorted();
+}
+
+class Collector {
+  passed = 0;
+  failed = 0;
+  ended = false;
+  readonly skips: Skip[] = [];
+  readonly #output = new Map<string, string[]>();
+  readonly #print: (text: string) => void;
+
+  constructor(print: (text: string) => void) {
+    this.#print = print;
+  }
+
+  take(line: ReportLine): void {
+    switch (line.kind) {
+      case 'skip':
+        this.skips.push({ test: line.test, reason: line.reason });
+        return;
+      case 'fail':
+        this.#print(`  ✗ ${line.test}  (${path.relative(root, line.file)})\n${indented(line.error)}`);
+        this.#printOutput(line.file);
+        return;
+      case 'empty':
+        this.passed--;
+        this.failed++;
+        this.#print(`  ✗ ${path.relative(root, line.file)} holds no test`);
+        return;
+      case 'output':
+        this.#keep(line.file, line.text);
+        return;
+      case 'note':
+        this.#print(`    ${line.text}`);
+        return;
+      case 'end':
+        this.passed += line.passed;
+        this.failed += line.failed;
+        this.ended = true;
+    }
+  }
+
+  #keep(file: string, text: string): void {
+    const lines = [...(this.#output.get(file) ?? []), ...text.split('\n').filter(Boolean)];
+    this.#output.set(file, lines.slice(-outputLinesKept));
+  }
+
+  /** What a file printed is shown only when one of its tests failed, once. */
+  #printOutput(file: string): void {
+    const lines = this.#output.get(file);
+    if (lines !== undefined) this.#print(indented(`it printed:\n${lines.join('\n')}`));
+    this.#output.delete(file);
+  }
+}
+
+function indented(text: string): string {
+  return text.replace(/^/gm, '      ');
+}
+
+export async function runSuite(
+  suite: Suite,
+  print: (text: string) => void,
+  folder = root,
+): Promise<SuiteResult> {
+  const files = await suiteFiles(suite, folder);
+  const started = performance.now();
+  const collector = new Collector(print);
+  if (files.length > 0) await runFiles({ suite, files, folder, collector, print });
+  const seconds = (performance.now() - started) / 1000;
+  const { passed, failed, skips } = collector;
+  return { name: suite.name, files: files.length, passed, failed, skips, seconds };
+}
+
+interface Run {
+  readonly suite: Suite;
+  readonly files: readonly string[];
+  readonly folder: string;
+  readonly collector: Collector;
+  readonly print: (text: string) => void;
+}
+
+async function runFiles(run: Run): Promise<void> {
+  const { suite, collector, print } = run;
+  const args = [
+    '--test',
+    '--disable-warning=ExperimentalWarning',
+    `--test-concurrency=${suite.filesAtOnce}`,
+    `--test-timeout=${suite.testSecondsMax * 1000}`,
+    `--test-reporter=${path.join(import.meta.dirname, 'reporter.ts')}`,
+    '--test-reporter-destination=stdout',
+    ...run.files,
+  ];
+  // Without this a test runner started by a test would report to that test's parent.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const child = spawn(process.execPath, args, {
+    cwd: run.folder,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: suite.budgetSeconds * hardLimitBudgets * 1000,
+  });
+  const closed = new Promise<string>(resolve => {
+    child.on('error', error => resolve(error.message));
+    child.on('close', (code, signal) => resolve(signal ?? String(code)));
+  });
+  for await (const text of createInterface({ input: child.stdout })) takeText(run, text);
+  const how = await closed;
+  const explained = how === '0' || (how === '1' && collector.failed > 0);
+  if (collector.ended && explained) return;
+  collector.failed++;
+  print(`  ✗ the test run itself ended with ${how}${how === 'SIGTERM' ? ': far over its budget' : ''}`);
+}
+
+function takeText(run: Run, text: string): void {
+  let line: ReportLine;
+  try {
+    line = JSON.parse(text) as ReportLine;
+  } catch {
+    run.print(`    ${text}`);
+    return;
+  }
+  run.collector.take(line);
+}

@@ -1,0 +1,90 @@
+// The table of test suites, in the order in which they run. Never holds how they are run: that is run-suite.ts.
+import type { PartName } from '../../test/tools/parts.ts';
+
+export interface Suite {
+  readonly name: string;
+  readonly about: string;
+  /** Test files; empty for `check`, which is a program of its own. */
+  readonly files: readonly string[];
+  /** Real parts its tests use; each test skips by itself when its part is missing. */
+  readonly needs: readonly PartName[];
+  readonly budgetSeconds: number;
+  /** Files at once. Suites that watch time or start engines run alone on the two cores that a test machine has. */
+  readonly filesAtOnce: number;
+  readonly testSecondsMax: number;
+}
+
+export const suites: readonly Suite[] = [
+  {
+    name: 'check',
+    about: 'types, lint, format, unused code, imports, purity, sizes, documents',
+    files: [],
+    needs: [],
+    budgetSeconds: 60,
+    filesAtOnce: 1,
+    testSecondsMax: 60,
+  },
+  {
+    name: 'unit',
+    about: 'every part by itself; tests lie beside the code',
+    files: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
+    needs: [],
+    budgetSeconds: 90,
+    filesAtOnce: 2,
+    testSecondsMax: 60,
+  },
+  {
+    name: 'sim',
+    about: 'the real scheduler under simulated days, with seeds',
+    files: ['test/sim/**/*.test.ts'],
+    needs: [],
+    budgetSeconds: 180,
+    filesAtOnce: 2,
+    testSecondsMax: 300,
+  },
+  {
+    name: 'tools',
+    about: 'the helpers of the tests: fakes, registry, real Ollama',
+    files: ['test/tools/**/*.test.ts', 'test/fakes/**/*.test.ts'],
+    needs: ['ollama', 'smollm2'],
+    budgetSeconds: 90,
+    filesAtOnce: 2,
+    testSecondsMax: 120,
+  },
+  {
+    name: 'contract',
+    about: 'one set of rules for every implementation, driven by the vendors’ clients',
+    files: ['test/contract/**/*.test.ts'],
+    needs: ['ollama', 'smollm2'],
+    budgetSeconds: 420,
+    filesAtOnce: 1,
+    testSecondsMax: 180,
+  },
+  {
+    name: 'fault',
+    about: 'killed, frozen and lying backends; clients that leave; full disks and queues',
+    files: ['test/fault/**/*.test.ts'],
+    needs: ['ollama', 'smollm2'],
+    budgetSeconds: 300,
+    filesAtOnce: 1,
+    testSecondsMax: 120,
+  },
+  {
+    name: 'fuzz',
+    about: 'malformed HTTP, broken bodies, streams cut anywhere',
+    files: ['test/fuzz/**/*.test.ts'],
+    needs: [],
+    budgetSeconds: 240,
+    filesAtOnce: 2,
+    testSecondsMax: 180,
+  },
+  {
+    name: 'e2e',
+    about: 'the whole program as a person starts it',
+    files: ['test/e2e/**/*.test.ts'],
+    needs: ['ollama', 'smollm2'],
+    budgetSeconds: 420,
+    filesAtOnce: 1,
+    testSecondsMax: 240,
+  },
+];
