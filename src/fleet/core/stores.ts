@@ -1,0 +1,64 @@
+// Stores: models folders that one or more backends share. What changes models happens once per store, through its writer.
+// Never decides which model a store should have.
+import type { BackendView, FleetSnapshot } from '../../api/fleet.ts';
+
+export interface Store {
+  readonly id: string;
+  /** In the order of the configuration; never a loop. */
+  readonly backends: readonly BackendView[];
+  /** The first usable one by name, a draining one only if there is no other; undefined = the store cannot be reached. */
+  readonly writer: BackendView | undefined;
+  /** Its models were read at least once. */
+  readonly known: boolean;
+}
+
+/** In the order of the configuration. A backend that is this gateway itself belongs to no store. */
+export function storesOf(snapshot: FleetSnapshot): Store[] {
+  const groups = new Map<string, BackendView[]>();
+  for (const backend of snapshot.backends) {
+    if (backend.state === 'loop') continue;
+    const group = groups.get(backend.spec.store);
+    if (group === undefined) groups.set(backend.spec.store, [backend]);
+    else group.push(backend);
+  }
+  return [...groups].map(([id, backends]) => ({
+    id,
+    backends,
+    writer: writerOf(backends),
+    known: backends.some(backend => backend.polledAtMs !== undefined),
+  }));
+}
+
+function writerOf(backends: readonly BackendView[]): BackendView | undefined {
+  const usable = backends
+    .filter(backend => backend.state === 'up')
+    .toSorted((a, b) => (a.spec.name < b.spec.name ? -1 : 1));
+  return usable.find(backend => !backend.draining) ?? usable[0];
+}
+
+export function holdsModel(store: Store, key: string): boolean {
+  return store.backends.some(backend => backend.models.has(key));
+}
+
+export interface Holders {
+  /** They hold the model and can be told to change it. */
+  readonly reachable: readonly Store[];
+  /** They hold it, or may hold it because nobody ever read their models, and do not answer. */
+  readonly unreachable: readonly Store[];
+}
+
+export function holdersOf(stores: readonly Store[], key: string): Holders {
+  return {
+    reachable: stores.filter(store => store.writer !== undefined && holdsModel(store, key)),
+    unreachable: stores.filter(
+      store => store.writer === undefined && (!store.known || holdsModel(store, key)),
+    ),
+  };
+}
+
+/** What people read: the backend that is asked, or all that do not answer. */
+export function storeNames(stores: readonly Store[]): string {
+  return stores
+    .map(store => store.writer?.spec.name ?? store.backends.map(backend => backend.spec.name).join(' and '))
+    .join(', ');
+}
