@@ -71,6 +71,8 @@ export interface BackendSpec {
   readonly class: string;
   /** Extra request headers, e.g. a bearer token, sent to this backend only. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** What an hour of its machine costs; absent = not counted. */
+  readonly dollarsPerHour?: number;
   /** PEM of a private CA. */
   readonly ca?: string;
 }

@@ -101,9 +101,17 @@ export const GATEWAY_METRICS = {
     help: 'Models loaded by the gateway, by reason and outcome.',
     labels: ['reason', 'outcome'],
   },
-  bigo_unloads_total: { type: 'counter', help: 'Models unloaded by the gateway, by reason.', labels: ['reason'] },
+  bigo_unloads_total: {
+    type: 'counter',
+    help: 'Models unloaded by the gateway, by reason.',
+    labels: ['reason'],
+  },
   bigo_backend_up: { type: 'gauge', help: '1 when the backend answers, else 0.', labels: ['backend'] },
-  bigo_backend_draining: { type: 'gauge', help: '1 while the backend is drained, else 0.', labels: ['backend'] },
+  bigo_backend_draining: {
+    type: 'gauge',
+    help: '1 while the backend is drained, else 0.',
+    labels: ['backend'],
+  },
   bigo_backend_frozen_total: {
     type: 'counter',
     help: 'Times a backend kept silent on three probes in a row while a request waited for it.',

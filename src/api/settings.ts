@@ -33,6 +33,8 @@ export interface TimeLimits {
   /** Receiving a request's head, and between two pieces of its body. */
   readonly receiveMsMax: number;
   readonly drainMsMax: number;
+  /** While draining, new connections are still taken for this long: load balancers need time to notice. */
+  readonly drainGraceMs?: number;
 }
 
 export interface BodyLimits {

@@ -1,0 +1,124 @@
+// Receives a request's body as one Buffer, bounded per body and over all bodies held. Never parses, never waits for a slow sender without limit.
+import { BigoError } from '../api/errors.ts';
+import type { GatewayContext } from './context.ts';
+import { createScanner } from './core/request/scan.ts';
+import type { JsonScanner, ScanResult } from './core/request/scan.ts';
+import type { HttpExchange } from './http-exchange.ts';
+import type { Timed } from './deadlines.ts';
+
+/** A sender must get this far between two looks at it, or it counts as stopped. */
+const progressBytesMin = 1_024;
+/** A body that is larger is scanned while it arrives, so that no one scan blocks the others. */
+const scanAtOnceBytesMax = 1024 * 1024;
+const EMPTY = Buffer.alloc(0);
+
+/** `scanned` is there when the body was scanned while it arrived. */
+export type BodyDone = (error: BigoError | undefined, body: Buffer, scanned?: ScanResult) => void;
+
+/** Calls back exactly once: with the body, or with the error to answer. A client that left gets neither. */
+export function receiveBody(context: GatewayContext, exchange: HttpExchange, done: BodyDone): void {
+  const refusal = refuseByLength(context, exchange);
+  if (refusal !== undefined) {
+    done(refusal, EMPTY);
+    return;
+  }
+  const receiver = new BodyReceiver(context, exchange, done);
+  exchange.continueIfAsked();
+  receiver.start();
+}
+
+/** Decided before a byte is read (rule 32). */
+function refuseByLength(context: GatewayContext, exchange: HttpExchange): BigoError | undefined {
+  const { jsonBytesMax } = context.settings.body;
+  const length = Number(exchange.req.headers['content-length'] ?? 0);
+  if (length > jsonBytesMax) return tooLarge(jsonBytesMax);
+  if (context.bodyBytesHeld + length > context.settings.queue.bytesMax) return bytesFull(context);
+  return undefined;
+}
+
+class BodyReceiver implements Timed {
+  deadlineMs: number;
+  private readonly context: GatewayContext;
+  private readonly exchange: HttpExchange;
+  private done: BodyDone | undefined;
+  private chunks: Buffer[] = [];
+  private bytes = 0;
+  private bytesAtLastLook = 0;
+  private scanner: JsonScanner | undefined;
+
+  constructor(context: GatewayContext, exchange: HttpExchange, done: BodyDone) {
+    this.context = context;
+    this.exchange = exchange;
+    this.done = done;
+    this.deadlineMs = exchange.receivedAtMs + context.settings.time.receiveMsMax;
+  }
+
+  start(): void {
+    const { req } = this.exchange;
+    this.exchange.whenClosed = () => this.finish(undefined);
+    req.on('data', (chunk: Buffer) => this.take(chunk));
+    req.on('end', () => this.complete());
+    this.context.deadlines.add(this);
+  }
+
+  onDeadline(nowMs: number): void {
+    if (this.bytes - this.bytesAtLastLook >= progressBytesMin) {
+      this.bytesAtLastLook = this.bytes;
+      this.deadlineMs = nowMs + this.context.settings.time.receiveMsMax;
+      return;
+    }
+    this.fail(new BigoError('request_timeout', 'The body of the request arrives too slowly.'));
+  }
+
+  private take(chunk: Buffer): void {
+    if (this.done === undefined) return;
+    this.bytes += chunk.length;
+    this.context.bodyBytesHeld += chunk.length;
+    this.exchange.bodyBytesHeld += chunk.length;
+    this.chunks.push(chunk);
+    this.scan(chunk);
+    const { jsonBytesMax } = this.context.settings.body;
+    if (this.bytes > jsonBytesMax) this.fail(tooLarge(jsonBytesMax));
+    else if (this.context.bodyBytesHeld > this.context.settings.queue.bytesMax)
+      this.fail(bytesFull(this.context));
+  }
+
+  private complete(): void {
+    const [only] = this.chunks;
+    const body =
+      this.chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.chunks, this.bytes);
+    this.finish(done => done(undefined, body, this.scanner?.end()));
+  }
+
+  private scan(chunk: Buffer): void {
+    if (this.exchange.route.body !== 'json' || this.bytes <= scanAtOnceBytesMax) return;
+    if (this.scanner === undefined) {
+      this.scanner = createScanner();
+      for (const held of this.chunks) this.scanner.push(held);
+    } else this.scanner.push(chunk);
+  }
+
+  private fail(error: BigoError): void {
+    this.finish(done => done(error, EMPTY));
+    this.exchange.releaseBody();
+  }
+
+  private finish(tell: ((done: NonNullable<BodyReceiver['done']>) => void) | undefined): void {
+    const { done } = this;
+    this.done = undefined;
+    this.chunks = [];
+    if (done === undefined) return;
+    this.context.deadlines.delete(this);
+    this.exchange.whenClosed = undefined;
+    tell?.(done);
+  }
+}
+
+function tooLarge(bytesMax: number): BigoError {
+  return new BigoError('too_large', `The body is over ${bytesMax} bytes, the most that is taken here.`);
+}
+
+function bytesFull(context: GatewayContext): BigoError {
+  const message = `The gateway holds ${context.settings.queue.bytesMax} bytes of requests, the most it may.`;
+  return new BigoError('queue_bytes_full', message, { retryAfterMs: 2_000 });
+}

@@ -1,0 +1,67 @@
+// Answers that are held until they are complete, and what can be told of an answer by looking at it. Never inflates, never parses it whole.
+
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const refusalBytesMax = 64 * 1024;
+
+export class HeldAnswer {
+  private readonly chunks: Buffer[] = [];
+  private readonly bytesMax: number;
+  private length = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  /** False when it is over the limit. */
+  add(chunk: Buffer): boolean {
+    this.length += chunk.length;
+    if (this.length > this.bytesMax) return false;
+    this.chunks.push(chunk);
+    return true;
+  }
+
+  bytes(): Buffer {
+    const [only] = this.chunks;
+    return this.chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.chunks, this.length);
+  }
+}
+
+/** Begins and ends as a JSON object or array does: a cut one does not end so. */
+export function looksWhole(body: Uint8Array): boolean {
+  let start = 0;
+  let end = body.length - 1;
+  while (start < end && isSpace(body[start])) start += 1;
+  while (end > start && isSpace(body[end])) end -= 1;
+  if (start >= end) return false;
+  const first = body[start];
+  const last = body[end];
+  return (first === OPEN_BRACE && last === CLOSE_BRACE) || (first === OPEN_BRACKET && last === CLOSE_BRACKET);
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
+
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** Only these tell what an Ollama server tells; anything else is from a proxy or a wrong server. */
+export function isForeign(contentType: string | readonly string[] | undefined): boolean {
+  if (contentType === undefined) return false;
+  return !/^(?:application\/(?:json|x-ndjson)|text\/(?:event-stream|plain|vtt)|application\/x-subrip)\b/i.test(
+    String(contentType),
+  );
+}
+
+export function isReadableJson(headers: Headers): boolean {
+  if (headers['content-encoding'] !== undefined) return false;
+  return /^application\/json\b/i.test(String(headers['content-type']));
+}
+
+/** Ollama's words for a model it does not have; in all three dialects they are inside the body. */
+export function saysModelMissing(status: number, body: Buffer): boolean {
+  if (status !== 404 || body.length > refusalBytesMax) return false;
+  return /model\b.{0,300}\bnot found|"not_found_error"/i.test(body.toString('utf8'));
+}

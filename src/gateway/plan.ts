@@ -1,0 +1,24 @@
+// What is to be done for one inference request, worked out once before its ticket is made. Never changed afterwards.
+import type { TicketSpec } from './core/scheduler/messages.ts';
+import type { StreamShape } from './core/request/types.ts';
+
+/** Turns a held answer of the backend into the one for the client; undefined = it cannot be read. */
+export type AnswerMaker = (body: Uint8Array) => string | undefined;
+
+export interface Plan {
+  readonly ticket: TicketSpec;
+  /** On the backend; not always the client's. */
+  readonly path: string;
+  /** For the backend: name, value, name, value; without those of its spec. */
+  readonly headers: readonly string[];
+  /** Of the backend's answer. */
+  readonly shape: StreamShape;
+  readonly streamed: boolean;
+  /** We asked for the usage chunk, the client did not. */
+  readonly stripsUsage: boolean;
+  /** As the client spelled it, for messages. */
+  readonly modelName: string;
+  /** Bounded metric label. */
+  readonly modelLabel: string;
+  readonly makeAnswer: AnswerMaker | undefined;
+}

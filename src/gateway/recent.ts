@@ -1,0 +1,38 @@
+// The last requests with their reasons, for `bigo status` and the UI. A ring of fixed size; never a prompt or an answer.
+
+export interface RequestRecord {
+  readonly id: string;
+  readonly at: string;
+  readonly tenant: string;
+  readonly route: string;
+  readonly model: string;
+  readonly backend: string | undefined;
+  readonly reason: string | undefined;
+  readonly priority: string;
+  readonly code: number;
+  readonly error: string | undefined;
+  readonly attempts: number;
+  readonly waitMs: number;
+  readonly firstByteMs: number | undefined;
+  readonly durationMs: number;
+  readonly promptTokens: number | undefined;
+  readonly tokens: number | undefined;
+}
+
+const recordsMax = 1_000;
+
+export class RecentRequests {
+  private readonly ring: RequestRecord[] = [];
+  private next = 0;
+
+  add(record: RequestRecord): void {
+    this.ring[this.next] = record;
+    this.next = (this.next + 1) % recordsMax;
+  }
+
+  /** Newest first. */
+  list(limit: number): RequestRecord[] {
+    const inOrder = [...this.ring.slice(this.next), ...this.ring.slice(0, this.next)];
+    return inOrder.reverse().slice(0, limit);
+  }
+}

@@ -1,0 +1,237 @@
+// A node:http server with every limit set knowingly, and one object per client connection that tells who still waits on it.
+// Never routes, never reads a body. A request that cannot be parsed gets JSON and a closed connection, never a stack.
+import http from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import https from 'node:https';
+import type { Socket } from 'node:net';
+import { BigoError, ERRORS } from '../api/errors.ts';
+import type { ErrorCode } from '../api/errors.ts';
+import type { HostPort } from '../api/settings.ts';
+
+/** Whoever must hear that a client is gone. */
+export interface OpenAnswer {
+  /** The socket is closed; called at most once per request. */
+  onConnectionClosed(): void;
+  /** Nothing else may be written to the socket once this is true. */
+  readonly started: boolean;
+}
+
+export interface HttpServerOptions {
+  readonly receiveMsMax: number;
+  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly connectionsMax: number;
+  nextRequestId(): string;
+  /** `expectsContinue`: the client waits for 100 before it sends the body; write it only when the body is wanted. */
+  onRequest(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void;
+}
+
+/** Longer than the idle time of usual load balancers (60 s), so that they close first and never meet a reset. */
+const keepAliveMsMax = 75_000;
+const headBytesMax = 32 * 1024;
+const lingerMs = 500;
+const pipelinedMax = 16;
+
+const connections = new WeakMap<Socket, Connection>();
+
+export class Connection {
+  readonly socket: Socket;
+  readonly open = new Set<OpenAnswer>();
+  refused = false;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on('close', () => this.closed());
+  }
+
+  /** False when too many requests were pipelined: the connection is then destroyed. */
+  add(answer: OpenAnswer): boolean {
+    if (this.open.size >= pipelinedMax) {
+      this.socket.destroy();
+      return false;
+    }
+    this.open.add(answer);
+    return true;
+  }
+
+  private closed(): void {
+    const waiting = [...this.open];
+    this.open.clear();
+    for (const answer of waiting) answer.onConnectionClosed();
+  }
+}
+
+export function connectionOf(req: IncomingMessage): Connection {
+  return connectionFor(req.socket);
+}
+
+function connectionFor(socket: Socket): Connection {
+  const known = connections.get(socket);
+  if (known !== undefined) return known;
+  const connection = new Connection(socket);
+  connections.set(socket, connection);
+  return connection;
+}
+
+export class HttpServer {
+  readonly server: http.Server;
+  private readonly sockets = new Set<Connection>();
+  private readonly options: HttpServerOptions;
+
+  constructor(options: HttpServerOptions) {
+    this.options = options;
+    this.server = makeServer(options);
+    this.server.maxConnections = options.connectionsMax;
+    this.server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
+      this.track(socket),
+    );
+    this.server.on('request', (req: IncomingMessage, res: ServerResponse) =>
+      options.onRequest(req, res, false),
+    );
+    this.server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) =>
+      options.onRequest(req, res, true),
+    );
+    this.server.on('checkExpectation', (req: IncomingMessage) =>
+      this.refuse(req.socket, 'bad_http', 'The only expectation that is met is 100-continue.'),
+    );
+    this.server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
+      this.clientError(error, socket),
+    );
+    this.server.on('connect', (_req: IncomingMessage, socket: Socket) =>
+      this.refuse(socket, 'wrong_method', 'CONNECT is not served.'),
+    );
+  }
+
+  private track(socket: Socket): void {
+    const connection = connectionFor(socket);
+    this.sockets.add(connection);
+    socket.on('close', () => this.sockets.delete(connection));
+  }
+
+  async listen(at: HostPort): Promise<string> {
+    const { server } = this;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host: at.host, port: at.port, backlog: 1024 }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    }).catch((error: unknown) => {
+      throw listenError(error as NodeJS.ErrnoException, at);
+    });
+    const address = server.address();
+    const port = typeof address === 'object' && address !== null ? address.port : at.port;
+    const scheme = this.options.tls === undefined ? 'http' : 'https';
+    return `${scheme}://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`;
+  }
+
+  useTls(tls: { readonly cert: string; readonly key: string }): void {
+    if (this.server instanceof https.Server) this.server.setSecureContext(tls);
+  }
+
+  /** No new connections; those without a request are closed. */
+  stopAccepting(): void {
+    if (this.server.listening) this.server.close();
+    this.server.closeIdleConnections();
+  }
+
+  async close(): Promise<void> {
+    this.stopAccepting();
+    this.server.closeAllConnections();
+  }
+
+  /** Requests whose answer is not out yet. */
+  get openRequests(): number {
+    let open = 0;
+    for (const connection of this.sockets) open += connection.open.size;
+    return open;
+  }
+
+  get connections(): number {
+    return this.sockets.size;
+  }
+
+  private clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const { code, message } = httpErrorOf(error);
+    this.refuse(socket, code, message);
+  }
+
+  /** An answer outside of any request. What arrives later on this connection is read no more. */
+  private refuse(socket: Socket, code: ErrorCode, message: string): void {
+    const connection = connectionFor(socket);
+    if (connection.refused) return;
+    connection.refused = true;
+    if ([...connection.open].some(answer => answer.started)) {
+      socket.destroy();
+      return;
+    }
+    socket.end(rawAnswer(code, message, this.options.nextRequestId()));
+    // A close with bytes unread would reset the connection, and the answer might be lost with it.
+    setTimeout(() => socket.destroy(), lingerMs).unref();
+  }
+}
+
+function makeServer(options: HttpServerOptions): http.Server {
+  const settings: http.ServerOptions = {
+    noDelay: true,
+    keepAliveTimeout: keepAliveMsMax,
+    headersTimeout: options.receiveMsMax,
+    // Would cut the upload of a blob; pieces of a body have their own limit (rule 22).
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(5_000, Math.ceil(options.receiveMsMax / 4)),
+    maxHeaderSize: headBytesMax,
+    requireHostHeader: true,
+    insecureHTTPParser: false,
+    joinDuplicateHeaders: false,
+    rejectNonStandardBodyWrites: false,
+  };
+  if (options.tls === undefined) return http.createServer(settings);
+  return https.createServer({
+    ...settings,
+    ...options.tls,
+    minVersion: 'TLSv1.2',
+    ALPNProtocols: ['http/1.1'],
+  });
+}
+
+function httpErrorOf(error: NodeJS.ErrnoException): { code: ErrorCode; message: string } {
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    return { code: 'headers_too_large', message: `The head of the request is over ${headBytesMax} bytes.` };
+  }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return { code: 'request_timeout', message: 'The head of the request took too long.' };
+  }
+  if (error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
+    return { code: 'too_large', message: 'The chunk extensions are too long.' };
+  }
+  return { code: 'bad_http', message: 'The request is not well-formed HTTP/1.1.' };
+}
+
+function rawAnswer(code: ErrorCode, message: string, requestId: string): string {
+  const { status } = ERRORS[code];
+  const body = JSON.stringify({ error: message });
+  return [
+    `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? 'Error'}`,
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-bigo-request-id: ${requestId}`,
+    'connection: close',
+    '',
+    body,
+  ].join('\r\n');
+}
+
+function listenError(error: NodeJS.ErrnoException, at: HostPort): Error {
+  const where = `${at.host}:${at.port}`;
+  if (error.code === 'EADDRINUSE') {
+    return new BigoError('port_in_use', `The address ${where} is already in use by another program.`);
+  }
+  if (error.code === 'EACCES') return new BigoError('cannot_listen', `This user may not listen on ${where}.`);
+  if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') {
+    return new BigoError('cannot_listen', `This machine has no address ${at.host}.`);
+  }
+  return new BigoError('cannot_listen', `Cannot listen on ${where}: ${error.code ?? error.message}.`);
+}
