@@ -1,0 +1,4 @@
+// The contract suite against a real Ollama, directly and through the gateway. Never more than one model is loaded.
+import { runContract } from './suite.ts';
+
+await runContract('ollama');
