@@ -44,7 +44,7 @@ export const importRules: ImportRules = {
     cli: ['api', 'platform', 'fleet', 'cli/core'],
     sim: ['api', 'gateway/core'],
     fakes: ['api', 'sim'],
-    tools: [],
+    tools: ['engine'],
     test: everything,
     bench: everything,
     scripts: ['api', 'tools'],

@@ -2,12 +2,19 @@
 // Never builds or installs while looking; looking is fast and changes nothing.
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
+import { installLlama } from '../../src/engine/llama-install.ts';
 import { buildOllama, builtOllama, reportsVersion } from './build-ollama.ts';
 import { installDebian } from './debian.ts';
 import { fetchSmollm2, smollm2File } from './fetch-smollm2.ts';
 
-export const partNames = ['ollama', 'smollm2', 'redis-server', 'nginx', 'wrk', 'chromium'] as const;
+export const partNames = ['ollama', 'smollm2', 'llama', 'redis-server', 'nginx', 'wrk', 'chromium'] as const;
 export type PartName = (typeof partNames)[number];
+
+/** The embedded engine writes this last when it installs its library in a clone. */
+const llamaMark = path.resolve(
+  import.meta.dirname,
+  '../../src/engine/llama-package/node_modules/.bigo-installed',
+);
 
 export interface Part {
   /** An environment variable that names the file and wins over everything else. */
@@ -47,6 +54,13 @@ export const parts: Readonly<Record<PartName, Part>> = {
     onlyCache: true,
     look: () => readable(smollm2File()),
     add: fetchSmollm2,
+  },
+  llama: {
+    variable: 'BIGO_LLAMA_PACKAGE',
+    cost: 'the library of the embedded engine, 60 MB from npm',
+    onlyCache: true,
+    look: () => readable(llamaMark),
+    add: () => installLlama({ log: () => undefined }),
   },
   'redis-server': debianPart('BIGO_REDIS_SERVER', 'redis-server', 'redis-server'),
   nginx: debianPart('BIGO_NGINX', 'nginx', 'nginx-light'),

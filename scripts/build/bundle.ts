@@ -1,0 +1,73 @@
+// Makes the one-file release dist/bigo.mjs and tries it. Never touches anything outside the folder it is given.
+import { execFile } from 'node:child_process';
+import { cp, readFile, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { root } from '../check/source.ts';
+
+const run = promisify(execFile);
+const smokeMsMax = 30_000;
+
+export interface Stamp {
+  readonly version: string;
+  readonly commit: string;
+}
+
+export async function stampOf(folder = root): Promise<Stamp> {
+  const { version } = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const head = await run('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: folder }).catch(() => undefined);
+  return { version, commit: head?.stdout.trim() ?? 'unknown' };
+}
+
+/** Bundled CommonJS packages call `require`; the program reads its stamp from the environment. */
+function banner(stamp: Stamp): string {
+  return [
+    '#!/usr/bin/env node',
+    "import { createRequire as bigoCreateRequire } from 'node:module';",
+    'const require = bigoCreateRequire(import.meta.url);',
+    `process.env.BIGO_VERSION ??= ${JSON.stringify(stamp.version)};`,
+    `process.env.BIGO_COMMIT ??= ${JSON.stringify(stamp.commit)};`,
+  ].join('\n');
+}
+
+export async function bundle(folder: string, stamp: Stamp): Promise<string> {
+  await rm(folder, { recursive: true, force: true });
+  const outfile = path.join(folder, 'bigo.mjs');
+  await build({
+    entryPoints: [path.join(root, 'src', 'main.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    sourcemap: 'linked',
+    external: ['node-llama-cpp'],
+    banner: { js: banner(stamp) },
+    logLevel: 'warning',
+  });
+  await copyEnginePackage(path.join(folder, 'llama-package'));
+  return outfile;
+}
+
+/** The embedded engine installs its library at first need, from these package files and their locks. */
+async function copyEnginePackage(target: string): Promise<void> {
+  const source = path.join(root, 'src', 'engine', 'llama-package');
+  const installed = new Set(['node_modules', '.installing']);
+  await cp(source, target, { recursive: true, filter: file => !installed.has(path.basename(file)) });
+}
+
+/** The bundle must start and know its version and commit, away from the clone. */
+export async function smokeTest(file: string, stamp: Stamp): Promise<string> {
+  const options = { cwd: path.dirname(file), timeout: smokeMsMax };
+  const { stdout } = await run(process.execPath, [file, 'version', '--json'], options);
+  const said = JSON.parse(stdout) as Partial<Stamp>;
+  if (said.version !== stamp.version || said.commit !== stamp.commit) {
+    throw new Error(`The bundle says it is ${stdout.trim()}, not ${JSON.stringify(stamp)}.`);
+  }
+  const help = await run(process.execPath, [file, '--help'], options);
+  if (!help.stdout.includes('bigo')) throw new Error('The bundle prints no help.');
+  return `${Math.round((await stat(file)).size / 1024)} KiB`;
+}
