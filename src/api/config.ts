@@ -164,6 +164,11 @@ const time = z.strictObject({
     [500, dayMs],
     DEFAULT_TIME.receiveMsMax,
   ),
+  drain_grace: keyed(
+    'text',
+    'After SIGTERM, new connections are still taken for this long: load balancers need time to notice.',
+    duration(0, 600_000).prefault('0ms'),
+  ),
   drain_max: limit('Letting streams finish after SIGTERM.', [0, dayMs], DEFAULT_TIME.drainMsMax),
 });
 

@@ -7,15 +7,6 @@ export const EXIT = {
   interrupted: 130,
 } as const;
 
-/** `bigo health` says exactly what is wrong. */
-export const HEALTH_EXIT = {
-  healthy: 0,
-  unreachable: 1,
-  modelMissing: 2,
-  inferenceFailed: 3,
-  degraded: 4,
-} as const;
-
 export class CliError extends Error {
   override readonly name = 'CliError';
   readonly exitCode: number;

@@ -17,8 +17,8 @@ export interface Terminal {
   write(text: string): Promise<void>;
   /** Raw text to stderr, e.g. a progress line that is drawn again. */
   draw(text: string): void;
-  paint(style: Style, text: string): string;
-  paintErr(style: Style, text: string): string;
+  readonly paint: (style: Style, text: string) => string;
+  readonly paintErr: (style: Style, text: string) => string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -67,6 +67,7 @@ const VALUES: Readonly<Record<string, readonly [good: unknown, bad: unknown]>> =
   'gateway.time.idle_max': ['2m', 'soon'],
   'gateway.time.write_stall_max': ['1m', 60],
   'gateway.time.receive_max': ['30s', '0s'],
+  'gateway.time.drain_grace': ['5s', '1h'],
   'gateway.time.drain_max': ['0s', '48h'],
   'gateway.body.json_max': ['100MiB', '1B'],
   'gateway.body.held_answer_max': ['32MiB', '1TB'],
@@ -153,7 +154,7 @@ test('whatever tree is given, checking ends with a configuration or with problem
     fc.property(
       fc.dictionary(fc.constantFrom('workers', 'bus', 'gateway', 'engine', '__proto__', 'x'), fc.anything()),
       tree => {
-        const checked = checkConfig(tree as Tree);
+        const checked = checkConfig(tree);
         assert.ok('config' in checked || checked.problems.length > 0);
       },
     ),

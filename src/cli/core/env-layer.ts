@@ -1,7 +1,7 @@
 // BIGO_* variables as a configuration layer: `gateway.queue.wait_max` is BIGO_GATEWAY_QUEUE_WAIT_MAX. Never reads the environment itself.
 import type { ConfigKey } from '../../api/config-keys.ts';
 import { nearNames } from '../../api/names.ts';
-import type { Layer, Tree } from './layers.ts';
+import type { Layer } from './layers.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -30,7 +30,7 @@ export function envLayer(env: Environment, keys: readonly ConfigKey[]): Layer {
     setPath(root, key.path.split('.'), readValue(text, key));
     places.set(key.path, name);
   }
-  return { origin: 'environment', value: root as Tree, places };
+  return { origin: 'environment', value: root, places };
 }
 
 /** Variables that look like ours and are not: most likely a slip. Only a warning, since Kubernetes makes such names too. */

@@ -51,6 +51,7 @@ function toTimeLimits(time: Config['gateway']['time']): GatewaySettings['time'] 
     writeStallMsMax: time.write_stall_max,
     receiveMsMax: time.receive_max,
     drainMsMax: time.drain_max,
+    drainGraceMs: time.drain_grace,
   };
 }
 

@@ -1,0 +1,52 @@
+// The table of commands: name, one line about it, and how its file is loaded. Never imports a command before it is asked for.
+import type { Command } from 'commander';
+import type { App } from './app.ts';
+
+export interface CommandModule {
+  define(command: Command, app: App): void;
+}
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly alias?: string;
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+  readonly isHidden?: boolean;
+}
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'gateway',
+    summary: 'start only the gateway, in front of backends that you name',
+    load: () => import('./gateway.ts'),
+  },
+  { name: 'run', summary: 'ask one question', load: () => import('./run.ts') },
+  { name: 'chat', summary: 'talk to a model', load: () => import('./chat.ts') },
+  { name: 'pull', summary: 'bring models to the fleet', load: () => import('./pull.ts') },
+  { name: 'ls', alias: 'list', summary: 'list the models of the fleet', load: () => import('./ls.ts') },
+  { name: 'ps', summary: 'list the models that are loaded', load: () => import('./ps.ts') },
+  { name: 'show', summary: 'describe a model', load: () => import('./show.ts') },
+  { name: 'cp', summary: 'give a model a further name', load: () => import('./cp.ts') },
+  { name: 'rm', summary: 'delete models', load: () => import('./rm.ts') },
+  { name: 'stop', summary: 'unload models from memory', load: () => import('./stop.ts') },
+  { name: 'status', summary: 'show backends, what waits, and why', load: () => import('./status.ts') },
+  {
+    name: 'health',
+    summary: 'check that a model answers; the exit code says what is wrong',
+    load: () => import('./health.ts'),
+  },
+  { name: 'init', summary: 'write a commented configuration file', load: () => import('./init.ts') },
+  { name: 'config', summary: 'show or check the configuration', load: () => import('./config.ts') },
+  { name: 'doctor', summary: 'check this machine and say what to do', load: () => import('./doctor.ts') },
+  { name: 'keys', summary: 'make, list and revoke API keys', load: () => import('./keys.ts') },
+  {
+    name: 'version',
+    summary: 'print the version, commit and Node version',
+    load: () => import('./version.ts'),
+  },
+  {
+    name: 'completion',
+    summary: 'print a completion script for your shell',
+    load: () => import('./completion.ts'),
+  },
+];

@@ -1,0 +1,69 @@
+// `bigo version`: which BigO, built from what, running on what. Never starts git.
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import type { App } from './app.ts';
+import type { Environment } from './core/env-layer.ts';
+
+export interface VersionInfo {
+  readonly version: string;
+  readonly commit: string;
+  readonly node: string;
+  readonly platform: string;
+}
+
+export function define(command: Command, app: App): void {
+  command
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  $ bigo version --json')
+    .action(options => {
+      const info = versionInfo(app.env);
+      if (options.json === true) return app.terminal.print(JSON.stringify(info));
+      app.terminal.print(`bigo ${info.version} (commit ${info.commit}, Node ${info.node}, ${info.platform})`);
+    });
+}
+
+export function versionInfo(env: Environment): VersionInfo {
+  const root = packageRoot();
+  return {
+    version: root === undefined ? 'unknown' : (readPackage(root)?.version ?? 'unknown'),
+    // The bundle is told its commit when it is built; a clone has it in .git.
+    commit: env.BIGO_COMMIT ?? (root === undefined ? undefined : headCommit(join(root, '.git'))) ?? 'unknown',
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+  };
+}
+
+/** The folder with our package.json: above src/cli/ in a clone, above dist/ in a build. */
+export function packageRoot(): string | undefined {
+  let dir = dirname(fileURLToPath(import.meta.url));
+  for (let up = 0; up < 4; up++) {
+    if (readPackage(dir)?.name === 'bigo') return dir;
+    dir = dirname(dir);
+  }
+  return undefined;
+}
+
+function readPackage(dir: string): { name?: string; version?: string } | undefined {
+  const text = readText(join(dir, 'package.json'));
+  return text === undefined ? undefined : (JSON.parse(text) as { name?: string; version?: string });
+}
+
+function headCommit(gitDir: string): string | undefined {
+  const head = readText(join(gitDir, 'HEAD'))?.trim();
+  if (head === undefined || !head.startsWith('ref: ')) return head?.slice(0, 12);
+  const ref = head.slice(5);
+  const packed = readText(join(gitDir, 'packed-refs'))
+    ?.split('\n')
+    .find(line => line.endsWith(` ${ref}`));
+  return (readText(join(gitDir, ref)) ?? packed)?.trim().slice(0, 12);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
