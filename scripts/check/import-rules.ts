@@ -47,7 +47,7 @@ export const importRules: ImportRules = {
     tools: ['engine'],
     test: everything,
     bench: everything,
-    scripts: ['api', 'tools'],
+    scripts: ['api', 'tools', 'cli'],
   },
   packages: {
     api: ['zod'],

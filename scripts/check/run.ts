@@ -4,7 +4,6 @@ import path from 'node:path';
 import { styleText } from 'node:util';
 import type { SuiteResult } from '../test/result.ts';
 import { brokenLinks, missingPaths, undocumented } from './documents.ts';
-import { staleDocuments } from './generated.ts';
 import { checkHeads } from './heads.ts';
 import { importRules } from './import-rules.ts';
 import { checkImports } from './imports.ts';
@@ -64,8 +63,13 @@ async function sizes(): Promise<{ problems: string[]; note: string }> {
 async function documents(): Promise<string[]> {
   const all = await markdown();
   const maps = all.filter(file => ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'].includes(file.path));
-  const lists = await listsToDocument(all);
-  return [...brokenLinks(all), ...missingPaths(maps), ...lists.flatMap(undocumented)];
+  return [...brokenLinks(all), ...missingPaths(maps), ...listsToDocument(all).flatMap(undocumented)];
+}
+
+/** Loaded here and not above: it imports the commands, and a broken command must fail this step alone. */
+async function generated(): Promise<string[]> {
+  const { staleDocuments } = await import('./generated.ts');
+  return staleDocuments();
 }
 
 const everything = ['**/*.{ts,cjs,js,json,md,yaml,yml,vue,sh}', 'bin/*', '.ci/*', 'LICENSE', '.npmrc'];
@@ -80,7 +84,7 @@ export const steps: readonly Step[] = [
   own('purity of core', async () => checkPurity(await code())),
   own('heads of files', async () => checkHeads(await readFiles([...codePatterns, 'scripts/*.cjs']))),
   own('documents', documents),
-  own('generated documents', staleDocuments),
+  own('generated documents', generated),
   own('forbidden words', async () => checkWords(await readFiles(everything))),
 ];
 

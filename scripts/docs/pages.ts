@@ -1,0 +1,71 @@
+// The reference pages that are written from the code: errors, metrics, configuration keys, commands.
+// Never holds a fact of its own: every line of these pages comes from src/.
+import { CONFIG_KEYS, type ConfigKey } from '../../src/api/config-keys.ts';
+import { ERRORS, type ErrorKind } from '../../src/api/errors.ts';
+import { GATEWAY_METRICS, type MetricSpec } from '../../src/api/metrics.ts';
+import { commandHelps } from './command-help.ts';
+
+const notice = '<!-- Written by `npm run docs` from the code. Change the code, not this file. -->';
+
+function page(title: string, ...lines: readonly string[]): string {
+  return [notice, '', `# ${title}`, '', ...lines, ''].join('\n');
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(heads), `|${heads.map(() => '---|').join('')}`, ...rows.map(line)];
+}
+
+const code = (text: string): string => `\`${text}\``;
+
+export function errorsPage(): string {
+  const rows = Object.entries<ErrorKind>(ERRORS).map(([name, kind]) => {
+    return [code(name), String(kind.status), kind.fault, kind.retryable ? 'yes' : 'no', kind.next];
+  });
+  return page(
+    'Errors',
+    'Every error that BigO answers with. The code stands in the log line of the request and in the metric `bigo_request_errors_total`.',
+    '“Fault” says whose doing it is; “again” says whether the same request may succeed later.',
+    '',
+    ...table(['code', 'status', 'fault', 'again', 'what to do next'], rows),
+  );
+}
+
+export function metricsPage(): string {
+  const rows = Object.entries<MetricSpec>(GATEWAY_METRICS).map(([name, spec]) => {
+    return [code(name), spec.type, spec.labels.map(code).join(' '), spec.help];
+  });
+  return page(
+    'Metrics',
+    'What a gateway exports at `/metrics` on its admin port, in the text format of Prometheus.',
+    'Labels are bounded: `model` is a known model or `other`, `backend` a configured name, the rest come from fixed lists.',
+    '',
+    ...table(['name', 'type', 'labels', 'meaning'], rows),
+  );
+}
+
+function fallbackText(key: ConfigKey): string {
+  if (key.fallback === undefined) return '';
+  return code(typeof key.fallback === 'string' ? key.fallback : JSON.stringify(key.fallback));
+}
+
+export function configurationPage(): string {
+  const rows = CONFIG_KEYS.map(key => [code(key.path), key.kind, fallbackText(key), key.help]);
+  return page(
+    'Configuration',
+    'Read in this order, the later one wins: `~/.config/bigo/config.yaml`, `.bigo/config.yaml`, variables `BIGO_…`, flags.',
+    'An unknown key is an error with a suggestion. `bigo config check` reads the files and says what is wrong; `bigo init` writes one to begin with.',
+    '',
+    ...table(['key', 'kind', 'default', 'meaning'], rows),
+  );
+}
+
+export async function commandsPage(): Promise<string> {
+  const helps = await commandHelps();
+  return page(
+    'Commands',
+    'What `bigo COMMAND --help` prints.',
+    ...helps.flatMap(help => ['', `## bigo ${help.name}`, '', '```text', help.text.trimEnd(), '```']),
+  );
+}
