@@ -1,6 +1,7 @@
 // Finds the fields that the gateway reads among the members of a body, the way Go's decoder would find them.
 // Never lets two readings of one body stand: a key that decides something is refused unless it is there once, as written.
 import { BigoError } from '../../../api/errors.ts';
+import { stepHash, wordHash, wordHashStart } from './hash.ts';
 import type { Member, ScannedObject } from './scan.ts';
 
 /** Keys that decide who is asked for what (design.md §5.5). */
@@ -43,7 +44,9 @@ export interface Fields {
 }
 
 const decisive: ReadonlySet<string> = new Set(DECISIVE);
-const known: ReadonlySet<string> = new Set([...DECISIVE, ...INFORMING]);
+const names: readonly FieldName[] = [...DECISIVE, ...INFORMING];
+const known: ReadonlySet<string> = new Set(names);
+const nameByHash: ReadonlyMap<number, FieldName> = new Map(names.map(name => [wordHash(name), name]));
 const knownLengthMin = 4;
 const knownLengthMax = 14;
 /** Every character of the longest key as \uXXXX. */
@@ -53,13 +56,12 @@ export function findFields(text: Uint8Array, scanned: ScannedObject): Fields | B
   const found: Partial<Record<FieldName, Member>> = {};
   let unsure = false;
   for (const member of scanned.members) {
-    const key = keyText(text, member);
-    if (key === undefined) continue;
-    const name = known.has(key) ? key : foldKey(key);
-    if (!known.has(name)) continue;
-    const field = name as FieldName;
-    if (name !== key || found[field] !== undefined) {
-      if (decisive.has(name)) return ambiguous(name, key);
+    const bytes = member.keyEnd - member.keyStart;
+    if (bytes < knownLengthMin || bytes > spelledBytesMax) continue;
+    const field = exactName(text, member) ?? (isPlain(text, member) ? undefined : foldedName(text, member));
+    if (field === undefined) continue;
+    if (found[field] !== undefined || !isSpelled(text, member, field)) {
+      if (decisive.has(field)) return ambiguous(field, keyText(text, member));
       unsure = true;
     }
     found[field] = member;
@@ -67,12 +69,43 @@ export function findFields(text: Uint8Array, scanned: ScannedObject): Fields | B
   return { found, unsure };
 }
 
-/** Members of a nested object by their exact keys, the last of equal ones, as Go fills a map. */
+function exactName(text: Uint8Array, { keyStart, keyEnd }: Member): FieldName | undefined {
+  let hash = wordHashStart;
+  for (let at = keyStart; at < keyEnd; at++) hash = stepHash(hash, text[at] as number);
+  const name = nameByHash.get(hash);
+  return name !== undefined && isWritten(text, keyStart, name) ? name : undefined;
+}
+
+function isWritten(text: Uint8Array, start: number, name: string): boolean {
+  for (let index = 0; index < name.length; index++) {
+    if (name.charCodeAt(index) !== text[start + index]) return false;
+  }
+  return text[start + name.length] === 0x22;
+}
+
+function isSpelled(text: Uint8Array, member: Member, name: FieldName): boolean {
+  return isWritten(text, member.keyStart, name) || keyText(text, member) === name;
+}
+
+/** No character that folds to another: such a key is spelled in one way only. */
+function isPlain(text: Uint8Array, { keyStart, keyEnd }: Member): boolean {
+  for (let at = keyStart; at < keyEnd; at++) {
+    const byte = text[at] as number;
+    if (byte >= 0x80 || byte === 0x5c || (byte >= 0x41 && byte <= 0x5a)) return false;
+  }
+  return true;
+}
+
+function foldedName(text: Uint8Array, member: Member): FieldName | undefined {
+  const key = foldKey(keyText(text, member));
+  return known.has(key) ? (key as FieldName) : undefined;
+}
+
+/** Members of an object by their exact keys, the last of equal ones, as Go fills a map; very long keys are left out. */
 export function exactMembers(text: Uint8Array, scanned: ScannedObject): Map<string, Member> {
   const members = new Map<string, Member>();
   for (const member of scanned.members) {
-    const key = keyText(text, member);
-    if (key !== undefined) members.set(key, member);
+    if (member.keyEnd - member.keyStart <= spelledBytesMax) members.set(keyText(text, member), member);
   }
   return members;
 }
@@ -82,22 +115,22 @@ export function foldKey(key: string): string {
   return key.toLowerCase().replaceAll('\u017f', 's').replaceAll('\u212a', 'k');
 }
 
-/** Undefined for a key too short or too long to be one that we know in any spelling. */
-function keyText(text: Uint8Array, member: Member): string | undefined {
-  const { keyStart, keyEnd } = member;
-  const bytes = keyEnd - keyStart;
-  if (bytes < knownLengthMin || bytes > spelledBytesMax) return undefined;
-  let key = '';
-  for (let at = keyStart; at < keyEnd; at++) {
-    const byte = text[at] as number;
-    if (byte >= 0x80 || byte === 0x5c) return decodeText(text, keyStart, keyEnd);
-    key += String.fromCharCode(byte);
-  }
-  return key;
+function keyText(text: Uint8Array, { keyStart, keyEnd }: Member): string {
+  return shortText(text, keyStart, keyEnd);
 }
 
-/** The string whose JSON text, without quotes, is in these bytes; the bytes were scanned before. */
-export function decodeText(text: Uint8Array, start: number, end: number): string {
+/** The string whose JSON text, without quotes, is in these few bytes; the bytes were scanned before. */
+export function shortText(text: Uint8Array, start: number, end: number): string {
+  let value = '';
+  for (let at = start; at < end; at++) {
+    const byte = text[at] as number;
+    if (byte >= 0x80 || byte === 0x5c) return decodeText(text, start, end);
+    value += String.fromCharCode(byte);
+  }
+  return value;
+}
+
+function decodeText(text: Uint8Array, start: number, end: number): string {
   return JSON.parse(`"${new TextDecoder().decode(text.subarray(start, end))}"`) as string;
 }
 

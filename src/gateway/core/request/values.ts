@@ -2,7 +2,7 @@
 // Never converts leniently: a wrong type is an error that names the field.
 import { BigoError } from '../../../api/errors.ts';
 import { parseModelName } from '../../../api/names.ts';
-import { decodeText, type FieldName, type Fields } from './keys.ts';
+import { shortText, type FieldName, type Fields } from './keys.ts';
 import { type JsonKind, type Member, scanObject } from './scan.ts';
 
 const nameBytesMax = 2048;
@@ -30,15 +30,7 @@ export function boolOf(fields: Fields, name: FieldName, absent: boolean): boolea
 }
 
 export function stringOf(text: Uint8Array, member: Member): string {
-  const start = member.start + 1;
-  const end = member.end - 1;
-  let value = '';
-  for (let at = start; at < end; at++) {
-    const byte = text[at] as number;
-    if (byte >= 0x80 || byte === 0x5c) return decodeText(text, start, end);
-    value += String.fromCharCode(byte);
-  }
-  return value;
+  return shortText(text, member.start + 1, member.end - 1);
 }
 
 export interface NamedModel {
@@ -82,9 +74,7 @@ export function keepAliveIsZero(text: Uint8Array, fields: Fields): boolean | Big
 }
 
 export function numberOf(text: Uint8Array, member: Member): number {
-  let digits = '';
-  for (let at = member.start; at < member.end; at++) digits += String.fromCharCode(text[at] as number);
-  return Number(digits);
+  return Number(shortText(text, member.start, member.end));
 }
 
 const UNIT_NS: Readonly<Record<string, number>> = {

@@ -28,7 +28,7 @@ export function mergePs(snapshot: FleetSnapshot): { models: object[] } {
   for (const backend of usable(snapshot)) {
     for (const runner of backend.loaded) pushTo(runners, runner.key, runner);
   }
-  const merged = [...runners.values()].map(winner).sort(longestFirst);
+  const merged = [...runners.values()].map(held => winner(held.sort(longestFirst))).sort(longestFirst);
   return { models: merged.map(runner => runner.raw) };
 }
 

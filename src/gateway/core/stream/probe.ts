@@ -1,5 +1,6 @@
 // Follows JSON texts byte by byte and picks out the few values that tell usage, error and end. Never holds a text,
 // never throws: broken JSON only means that nothing more is found in it.
+import { stepHash, wordHash, wordHashStart } from '../request/hash.ts';
 import type { Usage } from './types.ts';
 
 // Places in an answer that are looked at; PARENTS spells them out.
@@ -53,7 +54,6 @@ const PLACES: Readonly<Record<number, Readonly<Record<string, number>>>> = {
   },
 };
 
-const HASH_BASE = 0x811c9dc5 | 0;
 const LF = 0x0a;
 const CR = 0x0d;
 const QUOTE = 0x22;
@@ -62,17 +62,6 @@ const BACKSLASH = 0x5c;
 const placeDepthMax = 3;
 const errorBytesMax = 2048;
 
-export function wordHash(word: string): number {
-  let hash = HASH_BASE;
-  for (const byte of new TextEncoder().encode(word)) hash = stepHash(hash, byte);
-  return hash;
-}
-
-export function stepHash(hash: number, byte: number): number {
-  return Math.imul(hash ^ byte, 0x01000193);
-}
-
-export const wordHashStart = HASH_BASE;
 export const ERROR_UNTOLD = 'the backend reported an error';
 const TYPE_ERROR = wordHash('error');
 
@@ -109,7 +98,7 @@ export class JsonProbe {
   private inString = false;
   private escaped = false;
   private use = SKIP;
-  private hash = HASH_BASE;
+  private hash = wordHashStart;
   private number = 0;
   private numberAt = NOWHERE;
   private numberExact = false;
@@ -169,27 +158,37 @@ export class JsonProbe {
   }
 
   private readString(chunk: Uint8Array, from: number): number {
+    if (this.use === TEXT) return this.readText(chunk, from);
     const length = chunk.length;
-    const skip = this.use === SKIP;
-    for (let at = from; at < length; at++) {
+    let hash = this.hash;
+    let escaped = this.escaped;
+    let at = from;
+    for (; at < length; at++) {
       const byte = chunk[at] as number;
-      if (byte === LF || byte === CR) return at;
-      if (this.escaped) this.escaped = false;
-      else if (byte === QUOTE) {
-        this.endString();
-        return at + 1;
-      } else if (byte === BACKSLASH) this.escaped = true;
-      if (!skip) this.takeByte(byte);
+      if (byte === QUOTE && !escaped) break;
+      if (byte === LF || byte === CR) break;
+      escaped = byte === BACKSLASH && !escaped;
+      hash = stepHash(hash, byte);
     }
-    return length;
+    this.hash = hash;
+    this.escaped = escaped;
+    if (at === length || chunk[at] !== QUOTE) return at;
+    this.endString();
+    return at + 1;
   }
 
-  private takeByte(byte: number): void {
-    if (this.use === TEXT) {
+  private readText(chunk: Uint8Array, from: number): number {
+    for (let at = from; at < chunk.length; at++) {
+      const byte = chunk[at] as number;
+      if (byte === LF || byte === CR) return at;
+      if (byte === QUOTE && !this.escaped) {
+        this.endString();
+        return at + 1;
+      }
+      this.escaped = byte === BACKSLASH && !this.escaped;
       if (this.textBytes < errorBytesMax) this.textBuffer()[this.textBytes++] = byte;
-    } else {
-      this.hash = stepHash(this.hash, byte);
     }
+    return chunk.length;
   }
 
   private structure(byte: number): void {
@@ -206,7 +205,7 @@ export class JsonProbe {
 
   private beginString(): void {
     this.inString = true;
-    this.hash = HASH_BASE;
+    this.hash = wordHashStart;
     if (this.keyNext) this.use = KEY;
     else if (this.place === TYPE || this.place === STATUS) this.use = WORD;
     else if (this.place === ERROR || this.place === ERROR_MESSAGE || this.place === MESSAGE) {

@@ -1,6 +1,7 @@
 // Reads end, error and usage of an answer while its bytes go by, for each shape of answer. Never changes or holds bytes.
 import type { StreamShape } from '../request/types.ts';
-import { ERROR_UNTOLD, JsonProbe, stepHash, wordHash, wordHashStart } from './probe.ts';
+import { stepHash, wordHash, wordHashStart } from '../request/hash.ts';
+import { ERROR_UNTOLD, JsonProbe } from './probe.ts';
 import type { StreamTap, TapReport } from './types.ts';
 
 const LF = 0x0a;
