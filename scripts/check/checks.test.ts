@@ -100,6 +100,11 @@ test('a forbidden part, a forbidden package and a file outside all parts are nam
   assert.match(problems[2] ?? '', /stray\.ts belongs to no part/);
 });
 
+test('a template after a variable called from is no import', () => {
+  const one = file('src/gateway/c.ts', 'const range = `${from}-${to}`;');
+  assert.deepEqual(checkImports([...allUsed, one], rules), []);
+});
+
 test('a rule that nobody uses fails, even when a test file still uses it', () => {
   const [, core = file('', '')] = allUsed;
   const onlyTest = file(

@@ -52,8 +52,9 @@ export const importRules: ImportRules = {
   packages: {
     api: ['zod'],
     platform: ['undici', 'pino', 'prom-client', 'yaml'],
+    engine: ['undici'],
     gateway: ['undici', 'yaml', 'zod'],
-    cli: ['commander', 'listr2'],
+    cli: ['commander', 'listr2', 'yaml'],
     scripts: ['esbuild'],
     test: everything,
     bench: everything,

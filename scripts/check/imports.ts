@@ -11,7 +11,7 @@ interface Import {
 }
 
 /** `import … from 'x'`, `export … from 'x'`, `import 'x'` and `import('x')`. */
-export function importsOf(file: SourceFile): Import[] {
+function importsOf(file: SourceFile): Import[] {
   const tokens = tokenise(file.text);
   return tokens.flatMap((token, index) => {
     if (token.kind !== 'string') return [];
@@ -22,7 +22,7 @@ export function importsOf(file: SourceFile): Import[] {
   });
 }
 
-export function partOf(rules: ImportRules, file: string): string | undefined {
+function partOf(rules: ImportRules, file: string): string | undefined {
   const fits = Object.entries(rules.parts).filter(([, prefix]) => file.startsWith(prefix));
   return fits.toSorted((a, b) => b[1].length - a[1].length)[0]?.[0];
 }

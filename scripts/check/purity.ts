@@ -22,7 +22,7 @@ const forbidden = new Set([
   'WebSocket',
 ]);
 
-export function isCore(file: string): boolean {
+function isCore(file: string): boolean {
   return file.startsWith('src/') && file.includes('/core/') && !isTest(file);
 }
 
@@ -42,7 +42,7 @@ function readsClock(before: Token | undefined, after: readonly (Token | undefine
   return !(after[0]?.text === '.' && (after[1]?.text === 'parse' || after[1]?.text === 'UTC'));
 }
 
-export function impurities(file: SourceFile): string[] {
+function impurities(file: SourceFile): string[] {
   const tokens = tokenise(file.text);
   const found: string[] = [];
   const report = (token: Token, what: string): void => {

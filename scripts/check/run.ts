@@ -74,7 +74,7 @@ async function generated(): Promise<string[]> {
 
 const everything = ['**/*.{ts,cjs,js,json,md,yaml,yml,vue,sh}', 'bin/*', '.ci/*', 'LICENSE', '.npmrc'];
 
-export const steps: readonly Step[] = [
+const steps: readonly Step[] = [
   program('tsc', ['-p', '.'], 20),
   program('oxlint', ['--type-aware'], 15),
   program('prettier', ['--check', '--log-level=warn', '.'], 30),

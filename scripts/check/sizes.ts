@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { isTest, root, type SourceFile } from './source.ts';
 
-export const functionLinesMax = 70;
+const functionLinesMax = 70;
 const fileLinesMax = 400;
 const medianLinesMax = 13;
 

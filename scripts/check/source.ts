@@ -33,8 +33,8 @@ export function isTest(file: string): boolean {
 }
 
 export interface Token {
-  readonly kind: 'word' | 'string' | 'number' | 'regex' | 'sign';
-  /** For a string its content without quotes. */
+  readonly kind: 'word' | 'string' | 'template' | 'number' | 'regex' | 'sign';
+  /** For a string its content without quotes; a template comes in the pieces between its holes. */
   readonly text: string;
   readonly line: number;
 }
@@ -108,7 +108,7 @@ class Tokeniser {
     }
     const opensHole = this.#text[at] === '$';
     if (opensHole) this.#templates.push(0);
-    this.#push('string', this.#text.slice(from, at));
+    this.#push('template', this.#text.slice(from, at));
     this.#moveTo(at + (opensHole ? 2 : 1));
   }
 

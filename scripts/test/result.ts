@@ -25,7 +25,7 @@ export function isAllowedSkip(skip: Skip): boolean {
 }
 
 /** `needs PART: COMMAND` is how test/tools/parts.ts says that a real part is missing. */
-export function missingPart(skip: Skip): string | undefined {
+function missingPart(skip: Skip): string | undefined {
   return /^needs ([\w-]+):/.exec(skip.reason)?.[1];
 }
 

@@ -12,7 +12,7 @@ const root = path.resolve(import.meta.dirname, '..', '..');
 const outputLinesKept = 40;
 const hardLimitBudgets = 5;
 
-export async function suiteFiles(suite: Suite, folder = root): Promise<string[]> {
+async function suiteFiles(suite: Suite, folder = root): Promise<string[]> {
   const files: string[] = [];
   for (const pattern of suite.files) {
     for await (const file of glob(pattern, { cwd: folder, exclude: name => name === 'node_modules' }))

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { runLogged, toolsFolder, withLock } from './cache.ts';
 import { unpackDebian } from './debian.ts';
 
-export const ollamaVersion = '0.24.0';
+const ollamaVersion = '0.24.0';
 const malgoVersion = 'v0.11.24';
 const buildTimeoutMs = 40 * 60 * 1000;
 

