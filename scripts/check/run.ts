@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { styleText } from 'node:util';
 import type { SuiteResult } from '../test/result.ts';
+import { strayTests } from '../test/run-suite.ts';
+import { suites } from '../test/suites.ts';
 import { brokenLinks, missingPaths, undocumented } from './documents.ts';
 import { checkHeads } from './heads.ts';
 import { importRules } from './import-rules.ts';
@@ -85,6 +87,7 @@ const steps: readonly Step[] = [
   own('heads of files', async () => checkHeads(await readFiles([...codePatterns, 'scripts/*.cjs']))),
   own('documents', documents),
   own('generated documents', generated),
+  own('every test is in a suite', () => strayTests(suites)),
   own('forbidden words', async () => checkWords(await readFiles(everything))),
 ];
 

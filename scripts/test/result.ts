@@ -24,9 +24,10 @@ export function isAllowedSkip(skip: Skip): boolean {
   return allowedReasons.some(allowed => skip.reason.startsWith(allowed.begins));
 }
 
-/** `needs PART: COMMAND` is how test/tools/parts.ts says that a real part is missing. */
-function missingPart(skip: Skip): string | undefined {
-  return /^needs ([\w-]+):/.exec(skip.reason)?.[1];
+/** `needs PART: COMMAND`, also with several parts, is how test/tools/parts.ts says that real parts are missing. */
+function missingParts(skip: Skip): string[] {
+  const parts = /^needs ([\w, -]+): npm run tools/.exec(skip.reason)?.[1];
+  return parts === undefined ? [] : parts.split(/, | and /);
 }
 
 export interface Totals {
@@ -55,8 +56,7 @@ export function leftOut(results: readonly SuiteResult[]): LeftOut[] {
   return results.flatMap(result => {
     const counts = new Map<string, number>();
     for (const skip of result.skips) {
-      const part = missingPart(skip);
-      if (part !== undefined) counts.set(part, (counts.get(part) ?? 0) + 1);
+      for (const part of missingParts(skip)) counts.set(part, (counts.get(part) ?? 0) + 1);
     }
     return [...counts].map(([part, tests]) => ({ suite: result.name, part, tests }));
   });

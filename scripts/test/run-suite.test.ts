@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { leftOutLines, suiteLines, totalLine } from './print.ts';
 import { isAllowedSkip, leftOut, reasonCounts, type SuiteResult } from './result.ts';
-import { runSuite } from './run-suite.ts';
+import { runSuite, strayTests } from './run-suite.ts';
 import type { Suite } from './suites.ts';
 
 const suite: Suite = {
@@ -16,6 +16,7 @@ const suite: Suite = {
   needs: [],
   budgetSeconds: 20,
   filesAtOnce: 2,
+  showsOutput: false,
   testSecondsMax: 10,
 };
 
@@ -30,7 +31,7 @@ async function run(
     await writeFile(path.join(folder, name), head + body);
   }
   const said: string[] = [];
-  const result = await runSuite(suite, text => said.push(text), folder);
+  const result = await runSuite(made, text => said.push(text), folder);
   return { result, said: said.join('\n') };
 }
 
@@ -74,6 +75,20 @@ test('a note of a test is shown, other output of a passing file is not', async t
   assert.doesNotMatch(said, /quiet/);
 });
 
+test('a suite that shows its output shows what its files print', async t => {
+  const body = "test('one', () => console.log('12 cases'));";
+  const { said } = await run(t, { 'a.test.ts': body }, { ...suite, showsOutput: true });
+  assert.match(said, /12 cases/);
+});
+
+test('a test file that no suite runs is found', async t => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'bigo-stray-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(path.join(folder, 'a.test.ts'), '');
+  assert.deepEqual(await strayTests([suite], folder), []);
+  assert.deepEqual(await strayTests([], folder), ['a.test.ts is run by no suite of scripts/test/suites.ts']);
+});
+
 test('a suite without files is said, and does not fail', async t => {
   const { result } = await run(t, {});
   assert.equal(result.failed, 0);
@@ -87,7 +102,7 @@ const result: SuiteResult = {
   failed: 0,
   skips: [
     { test: 'a', reason: 'needs ollama: npm run tools -- ollama' },
-    { test: 'b', reason: 'needs ollama: npm run tools -- ollama' },
+    { test: 'b', reason: 'needs ollama and wrk: npm run tools -- ollama wrk' },
     { test: 'c', reason: 'not offered by the embedded engine: images' },
     { test: 'd', reason: 'true' },
   ],
@@ -102,13 +117,17 @@ test('only skips that name what an implementation lacks are in order when every 
 });
 
 test('what is left out names suite, part, count and the command that adds it', () => {
-  assert.deepEqual(leftOut([result]), [{ suite: 'made', part: 'ollama', tests: 2 }]);
-  assert.match(leftOutLines([result]).join('\n'), /made +2 × needs ollama[\s\S]*npm run tools -- ollama/);
+  assert.deepEqual(leftOut([result]), [
+    { suite: 'made', part: 'ollama', tests: 2 },
+    { suite: 'made', part: 'wrk', tests: 1 },
+  ]);
+  assert.match(leftOutLines([result]).join('\n'), /made +2 × needs ollama[\s\S]*npm run tools -- ollama wrk/);
   assert.deepEqual(leftOutLines([{ ...result, skips: [] }]), []);
 });
 
 test('a suite over its budget says so, and skips are listed with their reasons, most often first', () => {
   assert.match(suiteLines(suite, result)[0] ?? '', /OVER BUDGET of 20 s/);
-  assert.deepEqual(reasonCounts(result.skips)[0], ['needs ollama: npm run tools -- ollama', 2]);
+  const twice = [...result.skips, { test: 'e', reason: 'true' }];
+  assert.deepEqual(reasonCounts(twice)[0], ['true', 2]);
   assert.equal(totalLine([result, result]), '6 passed, 0 failed, 8 skipped');
 });

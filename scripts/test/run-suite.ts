@@ -12,13 +12,22 @@ const root = path.resolve(import.meta.dirname, '..', '..');
 const outputLinesKept = 40;
 const hardLimitBudgets = 5;
 
-async function suiteFiles(suite: Suite, folder = root): Promise<string[]> {
+async function suiteFiles(suite: Pick<Suite, 'files'>, folder = root): Promise<string[]> {
   const files: string[] = [];
   for (const pattern of suite.files) {
     for await (const file of glob(pattern, { cwd: folder, exclude: name => name === 'node_modules' }))
       files.push(file);
   }
   return files.toSorted();
+}
+
+/** Tests that lie where no suite looks would pass by never running. */
+export async function strayTests(table: readonly Suite[], folder = root): Promise<string[]> {
+  const run = new Set((await Promise.all(table.map(suite => suiteFiles(suite, folder)))).flat());
+  const all = await suiteFiles({ files: ['**/*.test.ts'] }, folder);
+  return all
+    .filter(file => !run.has(file))
+    .map(file => `${file} is run by no suite of scripts/test/suites.ts`);
 }
 
 class Collector {
@@ -28,8 +37,10 @@ class Collector {
   readonly skips: Skip[] = [];
   readonly #output = new Map<string, string[]>();
   readonly #print: (text: string) => void;
+  readonly #showsOutput: boolean;
 
-  constructor(print: (text: string) => void) {
+  constructor(suite: Suite, print: (text: string) => void) {
+    this.#showsOutput = suite.showsOutput;
     this.#print = print;
   }
 
@@ -48,7 +59,8 @@ class Collector {
         this.#print(`  ✗ ${path.relative(root, line.file)} holds no test`);
         return;
       case 'output':
-        this.#keep(line.file, line.text);
+        if (this.#showsOutput) this.#print(indented(line.text.trimEnd()));
+        else this.#keep(line.file, line.text);
         return;
       case 'note':
         this.#print(`    ${line.text}`);
@@ -84,7 +96,7 @@ export async function runSuite(
 ): Promise<SuiteResult> {
   const files = await suiteFiles(suite, folder);
   const started = performance.now();
-  const collector = new Collector(print);
+  const collector = new Collector(suite, print);
   if (files.length > 0) await runFiles({ suite, files, folder, collector, print });
   const seconds = (performance.now() - started) / 1000;
   const { passed, failed, skips } = collector;

@@ -12,6 +12,8 @@ export interface Suite {
   /** Files at once. Suites that watch time or start engines run alone on the two cores that a test machine has. */
   readonly filesAtOnce: number;
   readonly testSecondsMax: number;
+  /** True where what the tests print is a result, such as the cases that ran per implementation. */
+  readonly showsOutput: boolean;
 }
 
 export const suites: readonly Suite[] = [
@@ -23,6 +25,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 60,
     filesAtOnce: 1,
     testSecondsMax: 60,
+    showsOutput: false,
   },
   {
     name: 'unit',
@@ -32,6 +35,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 90,
     filesAtOnce: 2,
     testSecondsMax: 60,
+    showsOutput: false,
   },
   {
     name: 'sim',
@@ -41,6 +45,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 180,
     filesAtOnce: 2,
     testSecondsMax: 300,
+    showsOutput: false,
   },
   {
     name: 'tools',
@@ -50,6 +55,27 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 90,
     filesAtOnce: 2,
     testSecondsMax: 120,
+    showsOutput: false,
+  },
+  {
+    name: 'gateway',
+    about: 'the rules of carrying bytes, through real sockets',
+    files: ['test/gateway/**/*.test.ts'],
+    needs: [],
+    budgetSeconds: 120,
+    filesAtOnce: 2,
+    testSecondsMax: 60,
+    showsOutput: false,
+  },
+  {
+    name: 'cli',
+    about: 'the commands, run as programs',
+    files: ['test/cli/**/*.test.ts'],
+    needs: [],
+    budgetSeconds: 120,
+    filesAtOnce: 2,
+    testSecondsMax: 60,
+    showsOutput: false,
   },
   {
     name: 'contract',
@@ -59,6 +85,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 420,
     filesAtOnce: 1,
     testSecondsMax: 180,
+    showsOutput: true,
   },
   {
     name: 'fault',
@@ -68,6 +95,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 300,
     filesAtOnce: 1,
     testSecondsMax: 120,
+    showsOutput: false,
   },
   {
     name: 'fuzz',
@@ -77,6 +105,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 240,
     filesAtOnce: 2,
     testSecondsMax: 180,
+    showsOutput: false,
   },
   {
     name: 'e2e',
@@ -86,5 +115,6 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 420,
     filesAtOnce: 1,
     testSecondsMax: 240,
+    showsOutput: false,
   },
 ];
