@@ -23,6 +23,7 @@ const suite: Suite = {
 async function run(
   t: TestContext,
   files: Record<string, string>,
+  made = suite,
 ): Promise<{ result: SuiteResult; said: string }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'bigo-suite-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
