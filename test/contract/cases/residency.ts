@@ -1,7 +1,7 @@
 // Contract: what is loaded, for how long, and with which context.
 import assert from 'node:assert/strict';
 import { Ollama } from 'ollama';
-import { ask, assertError, post, runnerOf, small, textAt, unload } from '../target.ts';
+import { ask, assertError, eventually, post, runnerOf, small, textAt, unload } from '../target.ts';
 import type { Case, Target } from '../target.ts';
 
 async function expiresInMs(target: Target): Promise<number> {
@@ -58,8 +58,10 @@ export const RESIDENCY: readonly Case[] = [
       ];
       for (const [keepAlive, minMs, maxMs] of cases) {
         await ask(target, '/api/generate', { ...request, keep_alive: keepAlive });
-        const leftMs = await expiresInMs(target);
-        assert.ok(leftMs > minMs && leftMs <= maxMs + 1000, `keep_alive ${String(keepAlive)}: ${leftMs} ms`);
+        await eventually(`ps shows keep_alive ${String(keepAlive)}`, async () => {
+          const leftMs = await expiresInMs(target);
+          return leftMs > minMs && leftMs <= maxMs + 1000;
+        });
       }
     },
   },
