@@ -129,9 +129,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Waiting {
 
   private failureOf(error: Error & { code?: string }): Failure {
     if (!this.connected) return 'connect';
-    const code = error.code ?? '';
     if (this.status > 0) return 'cut';
-    if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') return 'invalid';
+    if (error.name === 'HTTPParserError' || error.code === 'UND_ERR_HEADERS_OVERFLOW') return 'invalid';
     const early = this.nowMs() - this.sentAtMs < staleMsMax;
     return early && this.informational === 0 && metUsedConnection(error) ? 'stale' : 'reset';
   }

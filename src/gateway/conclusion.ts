@@ -7,6 +7,7 @@ import type { Flight } from './flight.ts';
 /** Appended before the last bytes of the answer are given to the client. */
 function record(flight: Flight): void {
   const { context, exchange, plan, usage } = flight;
+  if (!plan.generates) return;
   const nowMs = context.now();
   const busyMs = flight.firstSentAtMs === undefined ? 0 : nowMs - flight.firstSentAtMs;
   const target = context.upstream.get(flight.grant?.backend ?? '');

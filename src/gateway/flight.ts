@@ -275,7 +275,7 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     this.phase = 'answering';
     this.firstByteAtMs = nowMs;
     this.context.frozen.delete(attempt.backend, attempt);
-    this.metrics.firstToken.observe((nowMs - this.exchange.receivedAtMs) / 1000);
+    if (this.plan.generates) this.metrics.firstToken.observe((nowMs - this.exchange.receivedAtMs) / 1000);
     this.context.loop.feed({ type: 'first_byte', id: this.ticket.id });
   }
 

@@ -179,6 +179,7 @@ function planFor(context: GatewayContext, exchange: HttpExchange, parts: PlanPar
     }),
     shape: asked.stream ? route.shape : 'json',
     streamed: asked.stream,
+    generates: route.kind === 'inference' && asked.intent === 'none',
     stripsUsage: asked.usageEdits.length > 0,
     modelName: model.asked,
     modelLabel: context.models.label(model.key),

@@ -23,7 +23,8 @@ export interface LoadPerformer {
 
 export interface SchedulerPort<View> {
   on(event: SchedulerEvent, nowMs: number): readonly Effect[];
-  nextWakeMs(nowMs: number): number | undefined;
+  /** Monotonic time for a tick; undefined = nothing changes by itself. */
+  nextWakeMs(): number | undefined;
   view(nowMs: number): View;
 }
 
@@ -48,7 +49,9 @@ export class Loop<View = unknown> {
 
   arrive(owner: TicketOwner, ticket: TicketSpec): void {
     this.owners.set(ticket.id, owner);
-    this.feed({ type: 'arrive', ticket });
+    // A ticket made just now has not waited: the scheduler tells by equal times.
+    if (ticket.tried.length === 0) this.feed({ type: 'arrive', ticket }, ticket.arrivedAtMs);
+    else this.feed({ type: 'arrive', ticket });
   }
 
   /** The ticket has ended for the scheduler; a later attempt arrives anew. */
@@ -58,12 +61,15 @@ export class Loop<View = unknown> {
   }
 
   /** An effect may raise an event at once; it then waits its turn here, so that the scheduler is never entered twice. */
-  feed(event: SchedulerEvent): void {
+  feed(event: SchedulerEvent, nowMs: number = this.clock.nowMs()): void {
     if (this.closed) return;
-    this.events.push(event);
-    if (this.feeding) return;
+    if (this.feeding) {
+      this.events.push(event);
+      return;
+    }
     this.feeding = true;
     try {
+      for (const effect of this.scheduler.on(event, nowMs)) this.perform(effect);
       for (let next = this.events.shift(); next !== undefined; next = this.events.shift()) {
         for (const effect of this.scheduler.on(next, this.clock.nowMs())) this.perform(effect);
       }
@@ -122,14 +128,13 @@ export class Loop<View = unknown> {
 
   /** An earlier timer is left alone: it fires, finds nothing due, and is armed again; so most events arm nothing. */
   private arm(): void {
-    const nowMs = this.clock.nowMs();
-    const wakeAtMs = this.scheduler.nextWakeMs(nowMs) ?? Infinity;
+    const wakeAtMs = this.scheduler.nextWakeMs() ?? Infinity;
     if (this.timer !== undefined && this.wakeAtMs <= wakeAtMs) return;
     clearTimeout(this.timer);
     this.timer = undefined;
     if (wakeAtMs === Infinity) return;
     this.wakeAtMs = wakeAtMs;
-    const delayMs = Math.min(timerMsMax, Math.max(1, Math.ceil(wakeAtMs - nowMs)));
+    const delayMs = Math.min(timerMsMax, Math.max(1, Math.ceil(wakeAtMs - this.clock.nowMs())));
     this.timer = setTimeout(() => {
       this.timer = undefined;
       this.feed({ type: 'tick' });

@@ -14,6 +14,8 @@ export interface Plan {
   /** Of the backend's answer. */
   readonly shape: StreamShape;
   readonly streamed: boolean;
+  /** Text, embeddings or a count come back: it is counted as usage. Not so for /api/show and for mere loads. */
+  readonly generates: boolean;
   /** We asked for the usage chunk, the client did not. */
   readonly stripsUsage: boolean;
   /** As the client spelled it, for messages. */
