@@ -2,7 +2,6 @@
 // Never builds or installs while looking; looking is fast and changes nothing.
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
-import { installLlama } from '../../src/engine/llama-install.ts';
 import { buildOllama, builtOllama, reportsVersion } from './build-ollama.ts';
 import { installDebian } from './debian.ts';
 import { fetchSmollm2, smollm2File } from './fetch-smollm2.ts';
@@ -60,7 +59,11 @@ export const parts: Readonly<Record<PartName, Part>> = {
     cost: 'the library of the embedded engine, 60 MB from npm',
     onlyCache: true,
     look: () => readable(llamaMark),
-    add: () => installLlama({ log: () => undefined }),
+    add: async () => {
+      const { installLlama } = await import('../../src/engine/llama-install.ts');
+      await installLlama({ log: () => undefined });
+      return readable(llamaMark);
+    },
   },
   'redis-server': debianPart('BIGO_REDIS_SERVER', 'redis-server', 'redis-server'),
   nginx: debianPart('BIGO_NGINX', 'nginx', 'nginx-light'),
