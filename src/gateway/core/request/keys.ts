@@ -101,17 +101,29 @@ function foldedName(text: Uint8Array, member: Member): FieldName | undefined {
   return known.has(key) ? (key as FieldName) : undefined;
 }
 
-/** Members of an object by their exact keys, the last of equal ones, as Go fills a map; very long keys are left out. */
-export function exactMembers(text: Uint8Array, scanned: ScannedObject): Map<string, Member> {
-  const members = new Map<string, Member>();
-  for (const member of scanned.members) {
-    if (member.keyEnd - member.keyStart <= spelledBytesMax) members.set(keyText(text, member), member);
+/** The member with exactly this key, the last of equal ones, as Go fills a map. */
+export function exactMember(text: Uint8Array, members: readonly Member[], name: string): Member | undefined {
+  for (let index = members.length - 1; index >= 0; index--) {
+    const member = members[index] as Member;
+    const bytes = member.keyEnd - member.keyStart;
+    if (bytes < name.length || bytes > name.length * 6) continue;
+    if (isWritten(text, member.keyStart, name)) return member;
+    if (bytes > name.length && keyText(text, member) === name) return member;
   }
-  return members;
+  return undefined;
+}
+
+/** Whether a key is there in a spelling that Go takes for this name and that is not the name itself. */
+export function isFoldedIn(text: Uint8Array, members: readonly Member[], name: string): boolean {
+  return members.some(member => {
+    if (member.keyEnd - member.keyStart > name.length * 6) return false;
+    const key = keyText(text, member);
+    return key !== name && foldKey(key) === name;
+  });
 }
 
 /** Go compares keys by simple Unicode folding (encoding/json, foldName): two characters beyond ASCII fold to letters. */
-export function foldKey(key: string): string {
+function foldKey(key: string): string {
   return key.toLowerCase().replaceAll('\u017f', 's').replaceAll('\u212a', 'k');
 }
 

@@ -3,7 +3,7 @@ import { BigoError } from '../../../api/errors.ts';
 import { RELOAD_OPTION_NAMES, type ReloadOptions } from '../../../api/fleet.ts';
 import { parseModelName } from '../../../api/names.ts';
 import { formField } from './form.ts';
-import { exactMembers, type Fields, findFields } from './keys.ts';
+import { exactMember, type Fields, findFields } from './keys.ts';
 import { summarisePrompt } from './prefix.ts';
 import { type Member, type ScanResult, scanObject } from './scan.ts';
 import type { InferenceRequest, LoadIntent, Route } from './types.ts';
@@ -94,10 +94,9 @@ function readReloadOptions(body: Uint8Array, fields: Fields): ReloadOptions | Bi
   if (member === undefined) return {};
   if (member instanceof BigoError) return member;
   const { part, members } = nestedOf(body, member);
-  const byKey = exactMembers(part, { failed: false, members });
   const options: Record<string, number | boolean> = {};
   for (const name of RELOAD_OPTION_NAMES) {
-    const option = byKey.get(name);
+    const option = exactMember(part, members, name);
     if (option === undefined || option.kind === 'null') continue;
     const value = name === 'use_mmap' ? booleanOption(option) : integerOption(part, option);
     if (value === undefined) {

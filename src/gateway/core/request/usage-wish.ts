@@ -1,6 +1,6 @@
 // Whether an OpenAI stream will tell its usage, and the edit that makes it. Never edits what it cannot read for sure.
 import { BigoError } from '../../../api/errors.ts';
-import { type Fields, exactMembers, foldKey } from './keys.ts';
+import { exactMember, type Fields, isFoldedIn } from './keys.ts';
 import type { Member } from './scan.ts';
 import type { Edit, InferenceRequest } from './types.ts';
 import { badField, fieldOf, nestedOf } from './values.ts';
@@ -25,10 +25,8 @@ export function readUsageWish(body: Uint8Array, fields: Fields): UsageWish | Big
 
 function readStreamOptions(body: Uint8Array, options: Member): UsageWish | BigoError {
   const { part, members } = nestedOf(body, options);
-  const byKey = exactMembers(part, { failed: false, members });
-  const folded = [...byKey.keys()].filter(key => foldKey(key) === 'include_usage');
-  const wish = byKey.get('include_usage');
-  if (folded.length > (wish === undefined ? 0 : 1)) return USAGE_TOLD;
+  if (isFoldedIn(part, members, 'include_usage')) return USAGE_TOLD;
+  const wish = exactMember(part, members, 'include_usage');
   if (wish === undefined) {
     const place = options.start + 1;
     return edit(place, place, members.length === 0 ? WISH : `${WISH},`);

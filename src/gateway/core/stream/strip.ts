@@ -1,6 +1,6 @@
 // Takes the usage that the gateway asked for out of an OpenAI stream, so that the client sees the stream it asked for.
 // Never changes another byte, and holds back nothing but an event that is not complete yet.
-import { exactMembers } from '../request/keys.ts';
+import { exactMember } from '../request/keys.ts';
 import { type Member, scanObject } from '../request/scan.ts';
 import { isEmpty } from '../request/values.ts';
 
@@ -18,7 +18,12 @@ const LF = 0x0a;
 const CR = 0x0d;
 const NOTHING: Uint8Array = new Uint8Array(0);
 const USAGE_KEY = new TextEncoder().encode('"usage"');
+const NO_CHOICES = new TextEncoder().encode('"choices":[]');
 const DATA = new TextEncoder().encode('data:');
+/** As Ollama ends each chunk of /v1/completions: no other event ends so, a quote in a text would be escaped. */
+const ZERO_USAGE_END = new TextEncoder().encode(
+  ',"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}\n\n',
+);
 
 export function createUsageStripper(): UsageStripper {
   return new Stripper();
@@ -110,17 +115,29 @@ function stripEvent(event: Uint8Array, parts: Uint8Array[]): void {
   if (cut.end < event.length) parts.push(event.subarray(cut.end));
 }
 
+interface Cut {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** The whole event when it is the usage chunk; in Ollama's /v1/completions also the zeros in every other chunk. */
-function usageCut(event: Uint8Array): { start: number; end: number } | undefined {
+function usageCut(event: Uint8Array): Cut | undefined {
   if (!startsWith(event, DATA, 0)) return undefined;
+  const zeros = event.length - ZERO_USAGE_END.length;
+  if (zeros > 0 && startsWith(event, ZERO_USAGE_END, zeros) && !contains(event, NO_CHOICES)) {
+    return { start: zeros, end: event.length - 3 };
+  }
+  return usageCutByScan(event);
+}
+
+function usageCutByScan(event: Uint8Array): Cut | undefined {
   const start = DATA.length;
   const lineEnd = event.indexOf(LF);
   const text = event.subarray(start, lineEnd < 0 ? event.length : lineEnd);
   const scanned = scanObject(text);
   if (scanned.failed) return undefined;
-  const members = exactMembers(text, scanned);
-  const usage = members.get('usage');
-  const choices = members.get('choices');
+  const usage = exactMember(text, scanned.members, 'usage');
+  const choices = exactMember(text, scanned.members, 'choices');
   if (usage?.kind !== 'object' || choices === undefined) return undefined;
   const noChoices = choices.kind === 'null' || (choices.kind === 'array' && isEmpty(text, choices));
   if (noChoices) return { start: 0, end: event.length };
@@ -138,9 +155,10 @@ function isAllZero(text: Uint8Array, usage: Member): boolean {
 }
 
 function contains(bytes: Uint8Array, wanted: Uint8Array): boolean {
-  const first = wanted[0] as number;
-  for (let at = bytes.indexOf(first); at >= 0; at = bytes.indexOf(first, at + 1)) {
-    if (startsWith(bytes, wanted, at)) return true;
+  const first = wanted[0];
+  const last = bytes.length - wanted.length;
+  for (let at = 0; at <= last; at++) {
+    if (bytes[at] === first && startsWith(bytes, wanted, at)) return true;
   }
   return false;
 }
