@@ -1,0 +1,44 @@
+// Makes a prompt fit the context. Never drops the first `keep` tokens or the end, which holds the last message.
+import { badRequest } from './failure.ts';
+
+/** Cuts the middle, as Ollama's runner does; without leave to truncate it is an error. */
+export function fitTokens(
+  tokens: readonly number[],
+  limit: { contextLength: number; keep: number; truncate: boolean },
+): readonly number[] {
+  if (tokens.length <= limit.contextLength) return tokens;
+  if (!limit.truncate) throw badRequest('the input length exceeds the context length');
+  const keep = keptTokens(limit.keep, tokens.length, limit.contextLength);
+  return [...tokens.slice(0, keep), ...tokens.slice(tokens.length - (limit.contextLength - keep))];
+}
+
+/** num_keep -1 means the whole prompt; at least one token must be droppable. */
+export function keptTokens(keep: number, promptTokens: number, contextLength: number): number {
+  return Math.max(0, Math.min(keep < 0 ? promptTokens : keep, contextLength - 1));
+}
+
+/** The smallest n for which `fits(n)`, knowing that dropping more always helps; `most` when none does. */
+export function fewestDropped(most: number, fits: (dropped: number) => boolean): number {
+  if (fits(0)) return 0;
+  let low = 1;
+  let high = most;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (fits(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** How many answer tokens at most: num_predict, and ten contexts when that is unbounded (ollama llm/server.go). */
+export function predictLimit(numPredict: number, contextLength: number): number {
+  const most = 10 * contextLength;
+  return numPredict <= 0 || numPredict > most ? most : numPredict;
+}
+
+export function commonPrefix(a: readonly number[], b: readonly number[]): number {
+  const length = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < length && a[at] === b[at]) at++;
+  return at;
+}
