@@ -1,5 +1,6 @@
 // Reads argv and starts one command. The only file that imports every component, each at the moment it is needed.
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BigoError } from './api/errors.ts';
 import type { GatewaySettings } from './api/settings.ts';
 import type { Log } from './platform/log.ts';
@@ -19,6 +20,8 @@ const refuse = async () => {
 };
 const models = { handleModelChange: refuse, handleBlob: refuse };
 
+const firstLookMsMax = 5_000;
+
 async function startGateway(settings: GatewaySettings, log: Log): Promise<RunningGateway> {
   const [{ createFleet }, gateway, { systemClock: clock }, { versionInfo }] = await Promise.all([
     import('./fleet/fleet.ts'),
@@ -30,6 +33,8 @@ async function startGateway(settings: GatewaySettings, log: Log): Promise<Runnin
   const shared = { clock, log, rng: Math.random, instanceId };
   const fleet = createFleet({ ...shared, specs: settings.backends });
   fleet.start();
+  // Before the first answers every model would be "not found".
+  await Promise.race([fleet.refresh(), sleep(firstLookMsMax, undefined, { ref: false })]);
   try {
     const { version } = versionInfo(process.env);
     const running = await gateway.startGateway(settings, { ...shared, fleet, version, models });

@@ -58,6 +58,8 @@ class AnswerReader {
   async take(line: string): Promise<void> {
     if (line.trim() === '') return;
     const part = parseLine(line);
+    // The error that explains a line that was cut comes after it.
+    if (part === undefined) return;
     const error = errorText(part);
     if (error !== undefined) throw new CliError(this.#text === '' ? error : `the answer broke off: ${error}`);
     const message = (part.message ?? {}) as JsonObject;
@@ -97,13 +99,13 @@ class AnswerReader {
   }
 }
 
-function parseLine(line: string): JsonObject {
+/** undefined = the line is cut short. */
+function parseLine(line: string): JsonObject | undefined {
   try {
     return JSON.parse(line) as JsonObject;
   } catch {
-    throw new CliError('the answer holds a line that is not JSON', {
-      next: 'Is this the address of BigO or Ollama?',
-    });
+    if (line.startsWith('{')) return undefined;
+    throw new CliError('the answer is not JSON', { next: 'Is this the address of BigO or Ollama?' });
   }
 }
 

@@ -4,6 +4,7 @@ import { BigoError, ERRORS } from '../api/errors.ts';
 import type { App } from './app.ts';
 import { type CommandEntry, COMMANDS } from './commands.ts';
 import { CliError, EXIT } from './exit.ts';
+import { versionInfo } from './version.ts';
 
 export async function runCli(args: readonly string[], app: App): Promise<number> {
   const wanted = COMMANDS.filter(({ name, alias }) =>
@@ -11,6 +12,7 @@ export async function runCli(args: readonly string[], app: App): Promise<number>
   );
   const program = await buildProgram(app, wanted);
   try {
+    if (args.length === 0) program.help();
     await program.parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? EXIT.ok);
   } catch (error) {
@@ -23,7 +25,7 @@ export async function buildProgram(app: App, loaded: readonly CommandEntry[]): P
   const program = new Command('bigo');
   program
     .description('One address in front of a fleet of Ollama servers.')
-    .option('-V, --version', 'print the version')
+    .version(versionInfo(app.env).version, '-V, --version', 'print the version')
     .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
     .addHelpText('after', EXAMPLES)
     .helpCommand('help [command]', 'explain a command')
@@ -33,11 +35,7 @@ export async function buildProgram(app: App, loaded: readonly CommandEntry[]): P
       writeErr: text => app.terminal.draw(text),
       outputError: (text, write) => write(app.terminal.paintErr('red', text)),
     })
-    .showSuggestionAfterError(true)
-    .action(async options => {
-      if (options.version === true) return printVersion(app);
-      program.outputHelp();
-    });
+    .showSuggestionAfterError(true);
   for (const entry of COMMANDS) await addCommand(program, entry, { app, isLoaded: loaded.includes(entry) });
   return program;
 }
@@ -51,11 +49,6 @@ async function addCommand(
   command.summary(entry.summary).description(sentence(entry.summary)).copyInheritedSettings(program);
   if (entry.alias !== undefined) command.alias(entry.alias);
   if (how.isLoaded) (await entry.load()).define(command, how.app);
-}
-
-async function printVersion(app: App): Promise<void> {
-  const { versionInfo } = await import('./version.ts');
-  app.terminal.print(versionInfo(app.env).version);
 }
 
 const sentence = (summary: string) => `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;

@@ -57,17 +57,21 @@ function mergeTree(below: Tree, above: Tree, context: MergeContext): Tree {
     } else if (!result.has(key)) {
       result.set(key, undefined);
     } else continue;
-    if (!isTree(value) || !isTree(old)) context.owners.set(pathText(path), context.layer);
+    const isLeaf = !isTree(value) || Object.keys(value).length === 0;
+    if (isLeaf) context.owners.set(pathText(path), context.layer);
   }
   return Object.fromEntries(result);
 }
 
+/** Owners are known for values; a section belongs to whoever gave the first value in it, an item to whoever gave its list. */
 function originOf(owners: ReadonlyMap<string, Layer>, path: Path): string {
   for (let length = path.length; length > 0; length--) {
     const owner = owners.get(pathText(path.slice(0, length)));
     if (owner !== undefined) return placeIn(owner, path);
   }
-  return 'default';
+  const section = `${pathText(path)}.`;
+  const inside = [...owners].find(([key]) => key.startsWith(section))?.[1];
+  return inside === undefined ? 'default' : placeIn(inside, path);
 }
 
 /** The most exact place that the layer knows for a path. */
