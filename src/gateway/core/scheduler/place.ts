@@ -45,23 +45,24 @@ export function planLoads(moment: Moment, emit: Emit): void {
 }
 
 /**
- * 1. A load of this ask is under way: wait for it.
- * 2. No place anywhere: load where it is cheapest, once the waiting has paid for what gives way (patience).
- * 3. Its places are busy: one more only if the queue saves more than the eviction costs.
- * 4. The head waited longer than waitForWarmMsMax: load in any case.
+ * 1. No place anywhere: load where it is cheapest, once the waiting has paid for what gives way (patience).
+ * 2. Its places (those being loaded count) are busy: one more only if the queue saves more than the eviction costs.
+ * 3. The head waited longer than waitForWarmMsMax: load in any case.
  */
 function planFor(moment: Moment, ask: Ask, head: Ticket, emit: Emit): void {
   const { state, nowMs } = moment;
-  if (loadUnderWay(ask)) return;
   const { usable } = choose(head, nowMs);
   if (usable.length === 0 || usable[0]?.disk.remoteHost !== undefined) return;
   const supply = supplyHere(usable);
-  const starved = nowMs - head.spec.arrivedAtMs > state.limits.waitForWarmMsMax;
-  if (!starved) wakeBy(state, head.spec.arrivedAtMs + state.limits.waitForWarmMsMax + 1);
+  const starvedAtMs = head.spec.arrivedAtMs + state.limits.waitForWarmMsMax;
+  const starved = supply.places === 0 && nowMs > starvedAtMs;
+  if (nowMs <= starvedAtMs) wakeBy(state, starvedAtMs + 1);
   const plans = usable.flatMap(candidate => planOn(moment, candidate, starved) ?? []);
   if (supply.places > 0) {
+    // One load of a model at a time: what it brings is seen before more is spent on it.
+    if (usable.some(({ backend, key }) => backend.load?.key === key)) return;
     const plan = bestCopy(moment, ask, plans, supply);
-    if (plan !== undefined) begin(moment, ask, plan, starved ? 'load_starved' : 'load_copy', emit);
+    if (plan !== undefined) begin(moment, ask, plan, 'load_copy', emit);
     return;
   }
   const plan = bestCold(moment, ask, plans, usable);
@@ -70,20 +71,14 @@ function planFor(moment: Moment, ask: Ask, head: Ticket, emit: Emit): void {
   begin(moment, ask, plan, starved ? 'load_starved' : 'load_cold', emit);
 }
 
-function loadUnderWay(ask: Ask): boolean {
-  for (const { backend, key } of ask.candidates) {
-    if (backend.load?.key === key && backend.load.phase !== 'cancelling') return true;
-  }
-  return false;
-}
-
 function supplyHere(usable: readonly Candidate[]): Supply {
   let slots = 0;
   let places = 0;
   for (const { backend, key } of usable) {
     const place = backend.places.get(key);
-    if (place?.state !== 'ready') continue;
-    slots += Math.max(1, place.slots.value);
+    const coming = backend.load?.key === key && backend.load.phase !== 'cancelling';
+    if (place?.state !== 'ready' && !coming) continue;
+    slots += Math.max(1, place?.slots.value ?? backend.view.spec.slots ?? 1);
     places += 1;
   }
   return { slots, places };

@@ -36,6 +36,7 @@ export interface Scheduler {
 }
 
 const wakeMsMax = 1_000;
+const wakeMsMin = 1;
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const state = emptyState({
@@ -215,6 +216,8 @@ function settle(moment: Moment, emit: (effect: Effect) => void): void {
   for (const ask of byHead(state)) dispatchAsk(moment, ask, emit);
   planLoads(moment, emit);
   if (state.queued > 0) wakeBy(state, nowMs + wakeMsMax);
+  // A wake in the past would turn the loop without end.
+  if (state.wakeAtMs !== undefined) state.wakeAtMs = Math.max(state.wakeAtMs, nowMs + wakeMsMin);
 }
 
 /** Two asks can share a runner: the one whose head came first is served first. */
