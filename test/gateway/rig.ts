@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import net from 'node:net';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BackendSpec } from '../../src/api/fleet.ts';
+import type { BackendSpec, FleetSnapshot } from '../../src/api/fleet.ts';
 import { DEFAULT_BODY, DEFAULT_QUEUE, DEFAULT_TIME } from '../../src/api/settings.ts';
 import type { BodyLimits, GatewaySettings, QueueLimits, TimeLimits } from '../../src/api/settings.ts';
 import { createFleet } from '../../src/fleet/fleet.ts';
@@ -31,6 +31,8 @@ export interface RigOptions {
   readonly frozenProbeMs?: number;
   readonly log?: GatewayDeps['log'];
   readonly routes?: GatewayDeps['models'];
+  /** In the place of one that polls. */
+  readonly fleet?: Fleet;
 }
 
 export interface Answer {
@@ -167,11 +169,13 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const instanceId = `test-${process.pid}-${Math.random()}`;
   const log = options.log ?? silentLog();
   const shared = { clock: systemClock, log, rng: Math.random, instanceId };
-  const fleet = createFleet({
-    ...shared,
-    specs,
-    timing: { versionEveryMs: 300, psEveryMs: 300, psIdleEveryMs: 300 },
-  });
+  const fleet =
+    options.fleet ??
+    createFleet({
+      ...shared,
+      specs,
+      timing: { versionEveryMs: 300, psEveryMs: 300, psIdleEveryMs: 300 },
+    });
   fleet.start();
   await fleet.refresh();
   const gateway = await startGateway(settings, {
@@ -326,3 +330,52 @@ export const CHAT_WHOLE = JSON.stringify({
   stream: false,
   messages: [{ role: 'user', content: 'hi' }],
 });
+
+/** A fleet that believes for ever that one backend is up and has `m:latest` loaded. */
+export function staticFleet(url: string): Fleet {
+  const model = {
+    name: 'm:latest',
+    key: 'm:latest',
+    digest: 'd'.repeat(64),
+    sizeBytes: 1_000,
+    modifiedAt: '2026-11-21T10:00:00Z',
+    details: {},
+    capabilities: ['completion'],
+    weights: 'w',
+    reloadDefaults: {},
+    raw: {},
+  };
+  const runner = { ...model, sizeVramBytes: 0, contextLength: 4_096, expiresAt: '2099-01-01T00:00:00Z' };
+  const snapshot: FleetSnapshot = {
+    seq: 1,
+    atMs: 0,
+    backends: [
+      {
+        spec: { name: 'b0', url, store: 'b0', class: 'default', slots: 4 },
+        state: 'up',
+        stateSinceMs: 0,
+        draining: false,
+        version: '0.24.0',
+        polledAtMs: 1,
+        models: new Map([[model.key, model]]),
+        loaded: [runner],
+      },
+    ],
+  };
+  const nothing = (): void => undefined;
+  return {
+    snapshot: () => snapshot,
+    onChange: () => nothing,
+    start: nothing,
+    stop: async () => undefined,
+    refresh: async () => undefined,
+    setBackends: nothing,
+    setDraining: nothing,
+    forgetModel: nothing,
+    noteDown: nothing,
+    noteUp: nothing,
+    noteLoaded: nothing,
+    noteUnloaded: nothing,
+    ready: () => true,
+  };
+}
