@@ -18,7 +18,7 @@ const parse = (id: string, body: unknown): InferenceRequest | BigoError =>
 
 function read(id: string, body: unknown): InferenceRequest {
   const request = parse(id, body);
-  assert.ok(!(request instanceof BigoError), String(request));
+  assert.ok(!(request instanceof BigoError), JSON.stringify(request));
   return request;
 }
 

@@ -134,6 +134,8 @@ const NOT_SERVED_PREFIX = '/api/user/keys/';
 const BLOBS = '/api/blobs/';
 const MODELS = '/v1/models/';
 const DIGEST = /^sha256[:-][0-9a-fA-F]{64}$/;
+/** White space, control characters, dot segments and doubled slashes. */
+const UNCLEAN = /[\s\p{Cc}]|(?:^|\/)\.{0,2}(?:\/|$)/u;
 const modelPartBytesMax = 1024;
 
 const byPath = new Map<string, Map<string, RouteMatch>>();
@@ -200,8 +202,7 @@ function decodeOnce(part: string): string | undefined {
   } catch {
     return undefined;
   }
-  const clean = [...value].every(character => character > ' ' && character !== '\u007f');
-  return clean && !/(?:^|\/)\.{0,2}(?:\/|$)/.test(value) ? value : undefined;
+  return UNCLEAN.test(value) ? undefined : value;
 }
 
 function isKeyPath(path: string): boolean {

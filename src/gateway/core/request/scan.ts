@@ -1,6 +1,7 @@
 // Reads a JSON object byte by byte: checks every byte of it and tells where its top-level members lie.
 // Never builds the object, never recurses, and can be fed in pieces, so that a body of 100 MB blocks nobody for long.
 import { PrefixHash } from './hash.ts';
+import { firstInNumber, nextInNumber, NOT_A_NUMBER, NUMBER_OVER } from './json-number.ts';
 
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'true' | 'false' | 'null';
 
@@ -70,15 +71,8 @@ const ESCAPE = 9;
 const HEX = 10;
 const LITERAL = 11;
 const FAILED = 12;
-// Inside a number (RFC 8259 §6); a number may end after those from NUMBER_ZERO on.
-const NUMBER_MINUS = 13;
-const NUMBER_DOT = 14;
-const NUMBER_E = 15;
-const NUMBER_E_SIGN = 16;
-const NUMBER_ZERO = 17;
-const NUMBER_INT = 18;
-const NUMBER_FRACTION = 19;
-const NUMBER_EXPONENT = 20;
+/** Inside a number: NUMBER plus a state of json-number.ts. */
+const NUMBER = 13;
 
 const IN_OBJECT = 1;
 const IN_ARRAY = 2;
@@ -147,7 +141,7 @@ class Scanner implements JsonScanner {
   private step(piece: Uint8Array, at: number): number {
     const state = this.state;
     if (state === STRING) return this.inString(piece, at);
-    if (state >= NUMBER_MINUS) return this.inNumber(piece, at);
+    if (state >= NUMBER) return this.inNumber(piece, at);
     const byte = piece[at] as number;
     if (state === ESCAPE) return this.inEscape(byte, at);
     if (state === HEX) return this.inHex(byte, at);
@@ -195,7 +189,7 @@ class Scanner implements JsonScanner {
       this.open(IN_ARRAY, at);
     } else if (byte === 0x2d || (byte >= 0x30 && byte <= 0x39)) {
       if (this.depth === 1) this.openMember('number', at);
-      this.state = byte === 0x2d ? NUMBER_MINUS : byte === 0x30 ? NUMBER_ZERO : NUMBER_INT;
+      this.state = NUMBER + firstInNumber(byte);
     } else {
       this.beginLiteral(byte, at);
     }
@@ -293,16 +287,16 @@ class Scanner implements JsonScanner {
   private inNumber(piece: Uint8Array, from: number): number {
     const length = piece.length;
     for (let at = from; at < length; at++) {
-      const next = nextInNumber(this.state, piece[at] as number);
-      if (next === FINISHED) {
+      const next = nextInNumber(this.state - NUMBER, piece[at] as number);
+      if (next === NUMBER_OVER) {
         this.endValue(at);
         return at;
       }
-      if (next === FAILED) {
+      if (next === NOT_A_NUMBER) {
         this.fail(at, 'this is not a number');
         return at;
       }
-      this.state = next;
+      this.state = NUMBER + next;
     }
     return length;
   }
@@ -407,32 +401,6 @@ class Scanner implements JsonScanner {
   private fail(at: number, what: string): void {
     this.state = FAILED;
     this.message = `The body is not valid JSON: ${what} (byte ${this.base + at}).`;
-  }
-}
-
-/** The state after `byte`; FINISHED when the number ended before it. */
-function nextInNumber(state: number, byte: number): number {
-  if (byte >= 0x30 && byte <= 0x39) return afterDigit(state, byte);
-  if (byte === 0x2e && (state === NUMBER_ZERO || state === NUMBER_INT)) return NUMBER_DOT;
-  const exponentMayFollow = state === NUMBER_ZERO || state === NUMBER_INT || state === NUMBER_FRACTION;
-  if ((byte === 0x65 || byte === 0x45) && exponentMayFollow) return NUMBER_E;
-  if ((byte === 0x2b || byte === 0x2d) && state === NUMBER_E) return NUMBER_E_SIGN;
-  return state >= NUMBER_ZERO ? FINISHED : FAILED;
-}
-
-function afterDigit(state: number, byte: number): number {
-  switch (state) {
-    case NUMBER_MINUS:
-      return byte === 0x30 ? NUMBER_ZERO : NUMBER_INT;
-    case NUMBER_ZERO:
-      return FAILED;
-    case NUMBER_INT:
-      return NUMBER_INT;
-    case NUMBER_DOT:
-    case NUMBER_FRACTION:
-      return NUMBER_FRACTION;
-    default:
-      return NUMBER_EXPONENT;
   }
 }
 

@@ -1,6 +1,6 @@
 // Writes a BigoError as each dialect's clients read it, before the first byte and inside a stream.
 // Never writes a terminator: a stream that failed must not look complete.
-import { BigoError, ERRORS } from '../../../api/errors.ts';
+import { type BigoError, ERRORS } from '../../../api/errors.ts';
 import type { Dialect, StreamShape } from '../request/types.ts';
 import type { TapReport } from './types.ts';
 
