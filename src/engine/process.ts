@@ -32,7 +32,7 @@ export async function startEngineProcess(
     ...(input.contextLength === undefined ? {} : { contextLength: input.contextLength }),
     log: message => process.stderr.write(`${message}\n`),
   });
-  return { url: listening.url, ended, close: () => closeSoon(listening.close) };
+  return { url: listening.url, ended, close: () => closeSoon(() => listening.close()) };
 }
 
 function whenToEnd(parentPid: number | undefined): Promise<void> {

@@ -30,11 +30,6 @@ export interface PullWish {
   readonly onProgress: OnProgress;
 }
 
-export interface Pulls {
-  pull(wish: PullWish): Promise<void>;
-  close(): Promise<void>;
-}
-
 interface Job {
   readonly listeners: Set<OnProgress>;
   readonly stop: AbortController;
@@ -44,11 +39,41 @@ interface Job {
 
 const progressMsMin = 60;
 
-export function createPulls(store: Store, registry: Registry): Pulls {
-  const jobs = new Map<string, Job>();
-  const blobs = new Map<string, Promise<void>>();
+export class Pulls {
+  readonly #store: Store;
+  readonly #registry: Registry;
+  readonly #jobs = new Map<string, Job>();
+  readonly #blobs = new Map<string, Promise<void>>();
 
-  function start(key: string, work: (emit: OnProgress, signal: AbortSignal) => Promise<void>): Job {
+  constructor(store: Store, registry: Registry) {
+    this.#store = store;
+    this.#registry = registry;
+  }
+
+  async pull(wish: PullWish): Promise<void> {
+    const name = wish.model.startsWith('file:') ? undefined : await wantedName(this.#store, wish);
+    const key = name === undefined ? wish.model : fullName(name).toLowerCase();
+    const known = this.#jobs.get(key);
+    if (known !== undefined && !known.stop.signal.aborted) {
+      wish.onProgress(known.last);
+      return this.#join(known, wish);
+    }
+    await known?.done.catch(() => undefined);
+    const job = this.#start(key, (emit, signal) =>
+      name === undefined
+        ? pullFile(this.#store, { url: wish.model, signal }, emit)
+        : this.#pullFromRegistry({ name, insecure: wish.insecure, signal }, emit),
+    );
+    return this.#join(job, wish);
+  }
+
+  async close(): Promise<void> {
+    for (const job of this.#jobs.values()) job.stop.abort();
+    await Promise.allSettled([...this.#jobs.values()].map(job => job.done));
+    await this.#registry.close();
+  }
+
+  #start(key: string, work: (emit: OnProgress, signal: AbortSignal) => Promise<void>): Job {
     const stop = new AbortController();
     const listeners = new Set<OnProgress>();
     const emit = (progress: Progress): void => {
@@ -56,24 +81,24 @@ export function createPulls(store: Store, registry: Registry): Pulls {
       for (const listener of listeners) listener(progress);
     };
     // The work begins in a later turn, when the first listener is there.
-    const done = Promise.resolve().then(() => work(emit, stop.signal));
-    const job: Job = { listeners, stop, last: STATUS.manifest, done: done.finally(() => jobs.delete(key)) };
-    job.done.catch(() => undefined);
-    jobs.set(key, job);
+    const done = Promise.resolve()
+      .then(() => work(emit, stop.signal))
+      .finally(() => this.#jobs.delete(key));
+    const job: Job = { listeners, stop, last: STATUS.manifest, done };
+    done.catch(() => undefined);
+    this.#jobs.set(key, job);
     return job;
   }
 
-  async function join(job: Job, wish: PullWish): Promise<void> {
+  async #join(job: Job, wish: PullWish): Promise<void> {
     if (wish.signal.aborted) throw requestCanceled();
-    let leave = (): void => {};
-    const left = new Promise<never>((_, reject) => {
-      leave = () => reject(requestCanceled());
-    });
-    left.catch(() => undefined);
+    const left = Promise.withResolvers<never>();
+    left.promise.catch(() => undefined);
+    const leave = (): void => left.reject(requestCanceled());
     wish.signal.addEventListener('abort', leave, { once: true });
     job.listeners.add(wish.onProgress);
     try {
-      await Promise.race([job.done, left]);
+      await Promise.race([job.done, left.promise]);
     } finally {
       wish.signal.removeEventListener('abort', leave);
       job.listeners.delete(wish.onProgress);
@@ -81,38 +106,13 @@ export function createPulls(store: Store, registry: Registry): Pulls {
     }
   }
 
-  /** Two models may share a blob: one fetches it, the other waits and looks again. */
-  async function fetchBlob(request: RegistryRequest, layer: Layer, emit: OnProgress): Promise<void> {
-    const running = blobs.get(layer.digest);
-    if (running !== undefined) {
-      await running.catch(() => undefined);
-      return fetchBlob(request, layer, emit);
-    }
-    const size = await store.blobSize(layer.digest);
-    if (size !== undefined) return emit(pulling(layer.digest, size, size));
-    const path = store.blobPath(layer.digest);
-    emit(pulling(layer.digest, layer.size, 0));
-    const onProgress = throttled(completed => emit(pulling(layer.digest, layer.size, completed)));
-    const work = download({ registry, request, layer, path, onProgress }).finally(() =>
-      blobs.delete(layer.digest),
-    );
-    blobs.set(layer.digest, work);
-    await work;
-    emit(pulling(layer.digest, layer.size, layer.size));
-  }
-
-  async function pullFromRegistry(request: RegistryRequest, emit: OnProgress): Promise<void> {
+  async #pullFromRegistry(request: RegistryRequest, emit: OnProgress): Promise<void> {
+    const store = this.#store;
     emit(STATUS.manifest);
-    const text = await registry.manifest(request).catch((error: unknown) => {
-      if (request.signal.aborted) throw requestCanceled();
-      throw new EngineFailure(
-        500,
-        `pull model manifest: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    });
+    const text = await this.#manifest(request);
     const manifest = checkedManifest(text);
     const before = await store.find(request.name).catch(() => undefined);
-    for (const layer of blobsOf(manifest)) await fetchBlob(request, layer, emit);
+    for (const layer of blobsOf(manifest)) await this.#fetchBlob(request, layer, emit);
     emit(STATUS.verifying);
     for (const layer of blobsOf(manifest)) await verify(store, layer, request.signal);
     emit(STATUS.writing);
@@ -125,30 +125,34 @@ export function createPulls(store: Store, registry: Registry): Pulls {
     emit(STATUS.success);
   }
 
-  return {
-    async pull(wish) {
-      const isFile = wish.model.startsWith('file:');
-      const name = isFile ? undefined : await wantedName(store, wish);
-      const key = name === undefined ? wish.model : fullName(name).toLowerCase();
-      const known = jobs.get(key);
-      if (known !== undefined && !known.stop.signal.aborted) {
-        wish.onProgress(known.last);
-        return join(known, wish);
-      }
-      await known?.done.catch(() => undefined);
-      const job = start(key, (emit, signal) =>
-        name === undefined
-          ? pullFile(store, { url: wish.model, signal }, emit)
-          : pullFromRegistry({ name, insecure: wish.insecure, signal }, emit),
-      );
-      return join(job, wish);
-    },
-    async close() {
-      for (const job of jobs.values()) job.stop.abort();
-      await Promise.allSettled([...jobs.values()].map(job => job.done));
-      await registry.close();
-    },
-  };
+  async #manifest(request: RegistryRequest): Promise<string> {
+    try {
+      return await this.#registry.manifest(request);
+    } catch (error) {
+      if (request.signal.aborted) throw requestCanceled();
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new EngineFailure(500, `pull model manifest: ${reason}`);
+    }
+  }
+
+  /** Two models may share a blob: one fetches it, the other waits and looks again. */
+  async #fetchBlob(request: RegistryRequest, layer: Layer, emit: OnProgress): Promise<void> {
+    const running = this.#blobs.get(layer.digest);
+    if (running !== undefined) {
+      await running.catch(() => undefined);
+      return this.#fetchBlob(request, layer, emit);
+    }
+    const size = await this.#store.blobSize(layer.digest);
+    if (size !== undefined) return emit(pulling(layer.digest, size, size));
+    const path = this.#store.blobPath(layer.digest);
+    emit(pulling(layer.digest, layer.size, 0));
+    const onProgress = throttled(completed => emit(pulling(layer.digest, layer.size, completed)));
+    const work = download({ registry: this.#registry, request, layer, path, onProgress });
+    const done = work.finally(() => this.#blobs.delete(layer.digest));
+    this.#blobs.set(layer.digest, done);
+    await done;
+    emit(pulling(layer.digest, layer.size, layer.size));
+  }
 }
 
 async function wantedName(store: Store, wish: PullWish): Promise<ModelName> {

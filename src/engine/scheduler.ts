@@ -1,4 +1,4 @@
-// Which models are in memory: loads one at a time, lets the longest idle go, counts who uses what. Never writes a token.
+// Which models are in memory: loads one at a time, lets the least wanted go, counts who uses what. Never writes a token.
 import { chooseVictim, whenIdle } from './core/eviction.ts';
 import { EngineFailure, requestCanceled } from './core/failure.ts';
 import { foreverMs, keepAliveMsDefault } from './core/keep-alive.ts';
@@ -21,16 +21,6 @@ export interface Lease {
   release(): void;
 }
 
-export interface Scheduler {
-  acquire(wish: LoadWish): Promise<Lease>;
-  /** keep_alive 0 without a prompt: gone at once, or when its requests end. */
-  expire(model: Model): void;
-  loaded(): readonly LoadedEntry[];
-  /** Requests that wait for a model to be loaded. */
-  readonly pending: number;
-  close(): Promise<void>;
-}
-
 export interface SchedulerSetting {
   readonly loadedMax: number;
   readonly pendingMax: number;
@@ -51,29 +41,73 @@ interface Resident {
   keepAliveMs: number;
   expiresAtMs: number;
   timer: NodeJS.Timeout | undefined;
-  /** Set once it may take no new request. */
-  leaving: boolean;
-  unloading: boolean;
+  /** in use → leaving: takes no new request → unloading: its memory is being given back. */
+  phase: 'serving' | 'leaving' | 'unloading';
 }
 
 /** Timers hold 31 bits of milliseconds; a longer keep-alive is looked at again then. */
 const timerMsMax = 2 ** 31 - 1;
 
-export function createScheduler(setting: SchedulerSetting): Scheduler {
-  const residents = new Map<string, Resident>();
-  let pending = 0;
-  let turn: Promise<unknown> = Promise.resolve();
-  let changed = signalOnce();
-  let closed = false;
+/** Ollama's sentence, two spaces and all: clients look for it. */
+const BUSY = 'server busy, please try again.  maximum pending requests exceeded';
 
-  function usable(wish: LoadWish): Resident | undefined {
-    const resident = residents.get(keyOf(wish.model));
-    const fits =
-      resident !== undefined && !resident.leaving && sameShape(resident.runner.spec.shape, wish.shape);
+export class Scheduler {
+  readonly #setting: SchedulerSetting;
+  readonly #residents = new Map<string, Resident>();
+  #pending = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  #change = Promise.withResolvers<void>();
+  #closed = false;
+
+  constructor(setting: SchedulerSetting) {
+    this.#setting = setting;
+  }
+
+  /** A loaded runner that fits is had at once; a load waits for its turn. */
+  async acquire(wish: LoadWish): Promise<Lease> {
+    const ready = this.#usable(wish);
+    if (ready !== undefined) return this.#lease(ready, wish);
+    if (this.#pending >= this.#setting.pendingMax) throw new EngineFailure(503, BUSY);
+    this.#pending++;
+    try {
+      return await this.#inTurn(() => this.#loadFor(wish));
+    } catch (error) {
+      throw wish.signal.aborted ? requestCanceled() : error;
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  /** keep_alive 0 without a prompt: gone at once, or when its requests end. */
+  expire(model: Model): void {
+    const resident = this.#residents.get(keyOf(model));
+    if (resident === undefined) return;
+    resident.keepAliveMs = 0;
+    if (resident.inUse === 0) void this.#unload(resident);
+  }
+
+  loaded(): readonly LoadedEntry[] {
+    return [...this.#residents.values()].map(resident => ({
+      model: resident.model,
+      sizeBytes: resident.runner.sizeBytes,
+      contextLength: resident.runner.spec.shape.contextLength,
+      expiresAtMs: Math.min(resident.expiresAtMs, Date.now() + foreverMs),
+    }));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled([...this.#residents.values()].map(resident => resident.runner.dispose()));
+    this.#residents.clear();
+  }
+
+  #usable(wish: LoadWish): Resident | undefined {
+    const resident = this.#residents.get(keyOf(wish.model));
+    const fits = resident?.phase === 'serving' && sameShape(resident.runner.spec.shape, wish.shape);
     return fits ? resident : undefined;
   }
 
-  function lease(resident: Resident, wish: LoadWish): Lease {
+  #lease(resident: Resident, wish: LoadWish): Lease {
     clearTimeout(resident.timer);
     resident.inUse++;
     if (wish.keepAliveMs !== undefined) resident.keepAliveMs = wish.keepAliveMs;
@@ -81,82 +115,63 @@ export function createScheduler(setting: SchedulerSetting): Scheduler {
     let released = false;
     return {
       runner: resident.runner,
-      release() {
+      release: () => {
         if (released) return;
         released = true;
-        resident.inUse--;
-        if (resident.inUse === 0) becomeIdle(resident);
-        notify();
+        this.#release(resident);
       },
     };
   }
 
-  function becomeIdle(resident: Resident): void {
-    const step = whenIdle(resident.leaving ? 0 : resident.keepAliveMs, Date.now());
-    if (step.unload) void unload(resident);
-    else {
-      resident.expiresAtMs = step.expiresAtMs;
-      startTimer(resident);
+  #release(resident: Resident): void {
+    if (--resident.inUse === 0) {
+      const step = whenIdle(resident.phase === 'serving' ? resident.keepAliveMs : 0, Date.now());
+      if (step.unload) void this.#unload(resident);
+      else this.#expireAt(resident, step.expiresAtMs);
     }
+    this.#notify();
   }
 
-  function startTimer(resident: Resident): void {
-    const leftMs = resident.expiresAtMs - Date.now();
-    resident.timer = setTimeout(
-      () => {
-        if (resident.expiresAtMs > Date.now()) startTimer(resident);
-        else void unload(resident);
-      },
-      Math.min(Math.max(0, leftMs), timerMsMax),
-    );
-    resident.timer.unref();
+  #expireAt(resident: Resident, expiresAtMs: number): void {
+    resident.expiresAtMs = expiresAtMs;
+    const leftMs = Math.max(0, expiresAtMs - Date.now());
+    const whenDue = (): void => {
+      if (expiresAtMs > Date.now()) this.#expireAt(resident, expiresAtMs);
+      else void this.#unload(resident);
+    };
+    resident.timer = setTimeout(whenDue, Math.min(leftMs, timerMsMax)).unref();
   }
 
-  async function unload(resident: Resident): Promise<void> {
-    if (resident.inUse > 0 || residents.get(resident.key) !== resident || resident.unloading) return;
+  async #unload(resident: Resident): Promise<void> {
+    if (resident.inUse > 0 || resident.phase === 'unloading') return;
     clearTimeout(resident.timer);
-    resident.leaving = true;
-    resident.unloading = true;
-    await resident.runner
-      .dispose()
-      .catch((error: unknown) => setting.log(`unloading ${resident.name}: ${String(error)}`));
-    residents.delete(resident.key);
-    notify();
+    resident.phase = 'unloading';
+    try {
+      await resident.runner.dispose();
+    } catch (error) {
+      this.#setting.log(`unloading ${resident.name}: ${String(error)}`);
+    }
+    this.#residents.delete(resident.key);
+    this.#notify();
   }
 
-  function notify(): void {
-    changed.fire();
-    changed = signalOnce();
+  #notify(): void {
+    this.#change.resolve();
+    this.#change = Promise.withResolvers<void>();
   }
 
   /** One load at a time, in order of arrival; everybody behind waits, as in Ollama. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const next = turn.then(work);
-    turn = next.catch(() => undefined);
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(work);
+    this.#turn = next.catch(() => undefined);
     return next;
   }
 
-  async function makeRoom(wish: LoadWish): Promise<Resident | undefined> {
-    for (;;) {
-      if (wish.signal.aborted) throw requestCanceled();
-      const same = usable(wish);
-      if (same !== undefined) return same;
-      const stale = residents.get(keyOf(wish.model));
-      const full = residents.size >= setting.loadedMax;
-      const victim = stale ?? (full ? chooseVictim([...residents.values()]) : undefined);
-      if (victim === undefined) return undefined;
-      victim.leaving = true;
-      const next = changed.promise;
-      if (victim.inUse === 0) await unload(victim);
-      if (residents.get(victim.key) === victim) await untilChanged(next, wish.signal);
-    }
-  }
-
-  async function loadFor(wish: LoadWish): Promise<Lease> {
-    const same = await makeRoom(wish);
-    if (same !== undefined) return lease(same, wish);
-    const runner = await setting.load(specOf(wish, setting.slots), wish.signal);
-    if (closed) {
+  async #loadFor(wish: LoadWish): Promise<Lease> {
+    const same = await this.#makeRoom(wish);
+    if (same !== undefined) return this.#lease(same, wish);
+    const runner = await this.#setting.load(specOf(wish, this.#setting.slots), wish.signal);
+    if (this.#closed) {
       await runner.dispose();
       throw new EngineFailure(503, 'the engine is stopping');
     }
@@ -166,58 +181,38 @@ export function createScheduler(setting: SchedulerSetting): Scheduler {
       model: wish.model,
       runner,
       inUse: 0,
-      keepAliveMs: setting.keepAliveMs,
+      keepAliveMs: this.#setting.keepAliveMs,
       expiresAtMs: 0,
       timer: undefined,
-      leaving: false,
-      unloading: false,
+      phase: 'serving',
     };
-    residents.set(resident.key, resident);
-    return lease(resident, wish);
+    this.#residents.set(resident.key, resident);
+    return this.#lease(resident, wish);
   }
 
-  return {
-    get pending() {
-      return pending;
-    },
-    async acquire(wish) {
-      const ready = usable(wish);
-      if (ready !== undefined) return lease(ready, wish);
-      if (pending >= setting.pendingMax) throw new EngineFailure(503, BUSY);
-      pending++;
-      try {
-        return await inTurn(() => loadFor(wish));
-      } catch (error) {
-        throw wish.signal.aborted ? requestCanceled() : error;
-      } finally {
-        pending--;
-      }
-    },
-    expire(model) {
-      const resident = residents.get(keyOf(model));
-      if (resident === undefined) return;
-      resident.keepAliveMs = 0;
-      if (resident.inUse === 0) void unload(resident);
-    },
-    loaded: () =>
-      [...residents.values()].map(resident => ({
-        model: resident.model,
-        sizeBytes: resident.runner.sizeBytes,
-        contextLength: resident.runner.spec.shape.contextLength,
-        expiresAtMs: Math.min(resident.expiresAtMs, Date.now() + foreverMs),
-      })),
-    async close() {
-      closed = true;
-      await Promise.all(
-        [...residents.values()].map(resident => resident.runner.dispose().catch(() => undefined)),
-      );
-      residents.clear();
-    },
-  };
-}
+  /** A resident that meanwhile fits, or undefined once there is room to load. */
+  async #makeRoom(wish: LoadWish): Promise<Resident | undefined> {
+    for (;;) {
+      if (wish.signal.aborted) throw requestCanceled();
+      const same = this.#usable(wish);
+      if (same !== undefined) return same;
+      const victim = this.#victim(wish);
+      if (victim === undefined) return undefined;
+      const changed = this.#change.promise;
+      if (victim.phase === 'serving') victim.phase = 'leaving';
+      if (victim.inUse === 0) void this.#unload(victim);
+      await untilChanged(changed, wish.signal);
+    }
+  }
 
-/** Ollama's sentence, two spaces and all: clients look for it. */
-const BUSY = 'server busy, please try again.  maximum pending requests exceeded';
+  /** Another shape of the same weights always goes; else whoever is chosen when all places are taken. */
+  #victim(wish: LoadWish): Resident | undefined {
+    const stale = this.#residents.get(keyOf(wish.model));
+    if (stale !== undefined) return stale;
+    const isFull = this.#residents.size >= this.#setting.loadedMax;
+    return isFull ? chooseVictim([...this.#residents.values()]) : undefined;
+  }
+}
 
 /** Names that share weights share a runner. */
 function keyOf(model: Model): string {
@@ -235,21 +230,10 @@ function specOf(wish: LoadWish, slots: number): RunnerSpec {
   };
 }
 
-function signalOnce(): { readonly promise: Promise<void>; readonly fire: () => void } {
-  let fire = (): void => {};
-  const promise = new Promise<void>(resolve => {
-    fire = resolve;
-  });
-  return { promise, fire };
-}
-
 async function untilChanged(changed: Promise<void>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) throw requestCanceled();
-  let leave = (): void => {};
-  const left = new Promise<void>(resolve => {
-    leave = resolve;
-    signal.addEventListener('abort', leave, { once: true });
-  });
-  await Promise.race([changed, left]);
+  const left = Promise.withResolvers<void>();
+  const leave = (): void => left.resolve();
+  signal.addEventListener('abort', leave, { once: true });
+  await Promise.race([changed, left.promise]);
   signal.removeEventListener('abort', leave);
 }

@@ -5,10 +5,10 @@ import { DEFAULT_OPTIONS } from './core/options.ts';
 import { ensureLlama } from './llama-install.ts';
 import type { LlamaLibrary } from './llama-install.ts';
 import type { Llama } from './llama-types.ts';
-import { createPulls } from './pulls.ts';
+import { Pulls } from './pulls.ts';
 import { DEFAULT_REGISTRY, createRegistry } from './registry.ts';
 import { loadRunner } from './runner.ts';
-import { DEFAULT_SCHEDULER, createScheduler } from './scheduler.ts';
+import { DEFAULT_SCHEDULER, Scheduler } from './scheduler.ts';
 import { listen } from './server.ts';
 import type { Listening } from './server.ts';
 import { openStore } from './store.ts';
@@ -33,7 +33,7 @@ export const apiVersion = '0.24.0';
 export async function serveEngine(options: EngineOptions): Promise<Listening> {
   const store = await openStore(options.store);
   const library = lazyLibrary(options);
-  const scheduler = createScheduler({
+  const scheduler = new Scheduler({
     ...DEFAULT_SCHEDULER,
     loadedMax: options.loadedMax ?? DEFAULT_SCHEDULER.loadedMax,
     keepAliveMs: options.keepAliveMs ?? DEFAULT_SCHEDULER.keepAliveMs,
@@ -41,7 +41,7 @@ export async function serveEngine(options: EngineOptions): Promise<Listening> {
     load: async (spec, signal) => loadRunner(await library(), spec, signal),
     log: options.log,
   });
-  const pulls = createPulls(store, createRegistry(DEFAULT_REGISTRY));
+  const pulls = new Pulls(store, createRegistry(DEFAULT_REGISTRY));
   const context: EngineContext = {
     store,
     catalog: createCatalog(store),

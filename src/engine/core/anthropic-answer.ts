@@ -31,83 +31,102 @@ const STOP_REASONS = {
 
 type Block = 'none' | 'thinking' | 'text';
 
-export function anthropicWriter(input: { model: string; id: string }): AnswerWriter {
-  let index = 0;
-  let open: Block = 'none';
-  let called = false;
-  let started = false;
-  let promptTokens = 0;
+export class AnthropicWriter implements AnswerWriter {
+  readonly streamType = 'text/event-stream';
+  readonly #model: string;
+  readonly #id: string;
+  #index = 0;
+  #open: Block = 'none';
+  #called = false;
+  #started = false;
+  #promptTokens = 0;
 
-  const frame = (content: readonly JsonObject[], usage: JsonObject): JsonObject => ({
-    id: input.id,
-    type: 'message',
-    role: 'assistant',
-    model: input.model,
-    content,
-    usage,
-  });
-  function start(): string {
-    if (started) return '';
-    started = true;
-    const message = {
-      ...frame([], { input_tokens: promptTokens, output_tokens: 0 }),
-      stop_reason: null,
-      stop_sequence: null,
-    };
-    return sse('message_start', { type: 'message_start', message });
+  constructor(input: { model: string; id: string }) {
+    this.#model = input.model;
+    this.#id = input.id;
   }
-  function close(): string {
-    if (open === 'none') return '';
-    open = 'none';
-    return sse('content_block_stop', { type: 'content_block_stop', index: index++ });
+
+  begin(promptTokens: number): void {
+    this.#promptTokens = promptTokens;
   }
-  function into(block: 'thinking' | 'text'): string {
-    if (open === block) return '';
-    const before = close();
-    open = block;
-    return before + begin({ type: block, [block]: '' });
+
+  delta(delta: Delta): string {
+    const thinking = { type: 'thinking_delta', thinking: delta.thinking };
+    const text = { type: 'text_delta', text: delta.content };
+    return (
+      this.#start() +
+      (delta.thinking === '' ? '' : this.#into('thinking') + this.#part(thinking)) +
+      (delta.content === '' ? '' : this.#into('text') + this.#part(text)) +
+      delta.toolCalls.map(call => this.#toolUse(call)).join('')
+    );
   }
-  function begin(block: JsonObject): string {
-    return sse('content_block_start', { type: 'content_block_start', index, content_block: block });
+
+  final(final: Final): string {
+    const delta = { stop_reason: stopReason(final, this.#called), stop_sequence: null };
+    const end = sse('message_delta', { type: 'message_delta', delta, usage: usageOf(final) });
+    return `${this.#start()}${this.#close()}${end}${sse('message_stop', { type: 'message_stop' })}`;
   }
-  function part(delta: JsonObject): string {
-    return sse('content_block_delta', { type: 'content_block_delta', index, delta });
+
+  whole(delta: Delta, final: Final): JsonObject {
+    const reason = stopReason(final, delta.toolCalls.length > 0);
+    return this.#message(blocksOf(delta), { reason, usage: usageOf(final) });
   }
-  function toolUse(call: ToolCall): string {
-    called = true;
-    const before = close();
-    const opening = begin({ type: 'tool_use', id: call.id, name: call.name, input: {} });
-    const args = part({ type: 'input_json_delta', partial_json: JSON.stringify(call.arguments) });
-    return `${before}${opening}${args}${sse('content_block_stop', { type: 'content_block_stop', index: index++ })}`;
+
+  failure(message: string): string {
+    return sse('error', { type: 'error', error: { type: 'api_error', message } });
   }
-  return {
-    streamType: 'text/event-stream',
-    begin(count) {
-      promptTokens = count;
-    },
-    delta(delta) {
-      const head = start();
-      const thinking =
-        delta.thinking === ''
-          ? ''
-          : into('thinking') + part({ type: 'thinking_delta', thinking: delta.thinking });
-      const text =
-        delta.content === '' ? '' : into('text') + part({ type: 'text_delta', text: delta.content });
-      return head + thinking + text + delta.toolCalls.map(toolUse).join('');
-    },
-    final(final) {
-      const head = start() + close();
-      const delta = { stop_reason: stopReason(final, called), stop_sequence: null };
-      const end = sse('message_delta', { type: 'message_delta', delta, usage: usageOf(final) });
-      return `${head}${end}${sse('message_stop', { type: 'message_stop' })}`;
-    },
-    whole: (delta, final) => ({
-      ...frame(blocksOf(delta), usageOf(final)),
-      stop_reason: stopReason(final, delta.toolCalls.length > 0),
-      stop_sequence: null,
-    }),
-    failure: message => sse('error', { type: 'error', error: { type: 'api_error', message } }),
-  };
+
+  #message(content: readonly JsonObject[], end: { reason: string | null; usage: JsonObject }): JsonObject {
+    const frame = { id: this.#id, type: 'message', role: 'assistant', model: this.#model, content };
+    return { ...frame, stop_reason: end.reason, stop_sequence: null, usage: end.usage };
+  }
+
+  #start(): string {
+    if (this.#started) return '';
+    this.#started = true;
+    const usage = { input_tokens: this.#promptTokens, output_tokens: 0 };
+    return sse('message_start', {
+      type: 'message_start',
+      message: this.#message([], { reason: null, usage }),
+    });
+  }
+
+  #into(block: 'thinking' | 'text'): string {
+    if (this.#open === block) return '';
+    const before = this.#close();
+    this.#open = block;
+    return before + this.#begin({ type: block, [block]: '' });
+  }
+
+  #close(): string {
+    if (this.#open === 'none') return '';
+    this.#open = 'none';
+    return this.#end();
+  }
+
+  #begin(block: JsonObject): string {
+    return sse('content_block_start', {
+      type: 'content_block_start',
+      index: this.#index,
+      content_block: block,
+    });
+  }
+
+  #part(delta: JsonObject): string {
+    return sse('content_block_delta', { type: 'content_block_delta', index: this.#index, delta });
+  }
+
+  #end(): string {
+    return sse('content_block_stop', { type: 'content_block_stop', index: this.#index++ });
+  }
+
+  #toolUse(call: ToolCall): string {
+    this.#called = true;
+    const before = this.#close();
+    const opening = this.#begin({ type: 'tool_use', id: call.id, name: call.name, input: {} });
+    const args = { type: 'input_json_delta', partial_json: JSON.stringify(call.arguments) };
+    return before + opening + this.#part(args) + this.#end();
+  }
 }
 
 function stopReason(final: Final, called: boolean): string {

@@ -178,7 +178,7 @@ function arrayOf(build: Build, schema: JsonObject): string {
 }
 
 function stringOf(schema: JsonObject): string {
-  if (schema['format'] === 'date' || schema['format'] === 'uuid') return String(schema['format']);
+  if (schema['format'] === 'date' || schema['format'] === 'uuid') return schema['format'];
   const least = bound(schema['minLength']);
   const most = bound(schema['maxLength']);
   if (least === undefined && most === undefined) return 'string';

@@ -71,3 +71,8 @@ export function stringList(fields: Fields, struct: string, name: string): readon
   if (wrong !== undefined) throw mismatch(struct, name, { value: wrong, goType: 'string' });
   return list as readonly string[];
 }
+
+/** The text, or '' when it is none. */
+export function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

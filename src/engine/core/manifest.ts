@@ -2,7 +2,7 @@
 import { parseModelName } from '../../api/names.ts';
 import type { ModelName } from '../../api/names.ts';
 import { EngineFailure, badRequest } from './failure.ts';
-import { isObject } from './json.ts';
+import { isObject, textOf } from './json.ts';
 
 export interface Layer {
   readonly mediaType: string;
@@ -107,12 +107,12 @@ function parseJson(text: string): unknown {
 function parseLayer(raw: unknown): Layer {
   const layer = isObject(raw) ? raw : {};
   const size = Number(layer['size'] ?? 0);
-  const digest = DIGEST.exec(String(layer['digest'] ?? ''))?.[1];
+  const digest = DIGEST.exec(textOf(layer['digest']))?.[1];
   if (digest === undefined || !Number.isSafeInteger(size) || size < 0) {
     throw new EngineFailure(500, 'the manifest names a layer without a valid digest and size');
   }
   return {
-    mediaType: String(layer['mediaType'] ?? ''),
+    mediaType: textOf(layer['mediaType']),
     digest: `sha256:${digest.toLowerCase()}`,
     size,
     ...(typeof layer['from'] === 'string' ? { from: layer['from'] } : {}),

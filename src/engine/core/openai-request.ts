@@ -88,7 +88,7 @@ export function readEffort(effort: unknown): Think | undefined {
   if (effort === 'none') return false;
   if (effort === 'low' || effort === 'medium' || effort === 'high' || effort === 'max') return effort;
   throw badRequest(
-    `invalid reasoning value: '${String(effort)}' (must be "high", "medium", "low", "max", or "none")`,
+    `invalid reasoning value: '${typeof effort === 'string' ? effort : typeof effort}' (must be "high", "medium", "low", "max", or "none")`,
   );
 }
 

@@ -14,117 +14,154 @@ export interface ResponsesInput {
 
 const textPart = (text: string): JsonObject => ({ type: 'output_text', text, annotations: [], logprobs: [] });
 
-export function responsesWriter(input: ResponsesInput): AnswerWriter {
-  const state = {
-    sequence: 0,
-    output: 0,
-    started: false,
-    text: undefined as string | undefined,
-    calls: [] as JsonObject[],
-  };
-  let thinking: string | undefined;
-  let thought = false;
-  let atMs = 0;
-  const reasoningId = `rs_${input.responseId}`;
+export class ResponsesWriter implements AnswerWriter {
+  readonly streamType = 'text/event-stream';
+  readonly #input: ResponsesInput;
+  readonly #calls: JsonObject[] = [];
+  #sequence = 0;
+  #output = 0;
+  #started = false;
+  #thinking: string | undefined;
+  #thought = false;
+  #text: string | undefined;
+  #textEnded = false;
+  #atMs = 0;
 
-  function event(type: string, data: JsonObject): string {
-    return sse(type, { ...data, type, sequence_number: state.sequence++ });
+  constructor(input: ResponsesInput) {
+    this.#input = input;
   }
-  function response(status: string, output: readonly JsonObject[], usage: JsonObject | null): JsonObject {
-    return responseObject(input, { status, output, usage, nowMs: atMs });
+
+  begin(): void {
+    // Usage is told at the end only.
   }
-  function start(nowMs: number): string {
-    atMs = nowMs;
-    if (state.started) return '';
-    state.started = true;
-    const beginning = { response: response('in_progress', [], null) };
-    return event('response.created', beginning) + event('response.in_progress', beginning);
+
+  delta(delta: Delta, nowMs: number): string {
+    const head = this.#start(nowMs) + (delta.thinking === '' ? '' : this.#think(delta.thinking));
+    if (delta.content === '' && delta.toolCalls.length === 0) return head;
+    const text = this.#endThinking() + (delta.content === '' ? '' : this.#write(delta.content));
+    return head + text + delta.toolCalls.map(call => this.#call(call)).join('');
   }
-  function think(delta: string): string {
-    const at = { item_id: reasoningId, output_index: state.output, summary_index: 0 };
-    const item = { id: reasoningId, type: 'reasoning', summary: [] };
-    const opening =
-      thinking === undefined ? event('response.output_item.added', { output_index: state.output, item }) : '';
-    thinking = (thinking ?? '') + delta;
-    return opening + event('response.reasoning_summary_text.delta', { ...at, delta });
-  }
-  function endThinking(): string {
-    if (thinking === undefined || thought) return '';
-    thought = true;
-    const at = { item_id: reasoningId, output_index: state.output, summary_index: 0 };
-    const done = event('response.reasoning_summary_text.done', { ...at, text: thinking });
-    const item = reasoningItem(reasoningId, thinking);
-    return done + event('response.output_item.done', { output_index: state.output++, item });
-  }
-  const where = (): JsonObject => ({ item_id: input.itemId, output_index: state.output, content_index: 0 });
-  function write(delta: string): string {
-    let opening = '';
-    if (state.text === undefined) {
-      const item = { ...messageItem(input.itemId, ''), status: 'in_progress', content: [] };
-      opening = event('response.output_item.added', { output_index: state.output, item });
-      opening += event('response.content_part.added', { ...where(), part: textPart('') });
-    }
-    state.text = (state.text ?? '') + delta;
-    return opening + event('response.output_text.delta', { ...where(), delta, logprobs: [] });
-  }
-  function endText(): string {
-    if (state.text === undefined) return '';
-    const done = event('response.output_text.done', { ...where(), text: state.text, logprobs: [] });
-    const part = event('response.content_part.done', { ...where(), part: textPart(state.text) });
-    const item = messageItem(input.itemId, state.text);
-    return done + part + event('response.output_item.done', { output_index: state.output++, item });
-  }
-  function call(made: ToolCall): string {
-    const item = callItem(`fc_${input.responseId}_${state.calls.length}`, made);
-    const at = { item_id: item['id'], output_index: state.output };
-    const args = item['arguments'];
-    state.calls.push(item);
+
+  final(final: Final, nowMs: number): string {
+    const closing = this.#start(nowMs) + this.#endThinking() + this.#endText();
+    const done = this.#response('completed', this.#items(), usageOf(final));
     return (
-      event('response.output_item.added', {
-        output_index: state.output,
-        item: { ...item, status: 'in_progress', arguments: '' },
-      }) +
-      event('response.function_call_arguments.delta', { ...at, delta: args }) +
-      event('response.function_call_arguments.done', { ...at, arguments: args }) +
-      event('response.output_item.done', { output_index: state.output++, item })
+      closing + this.#event('response.completed', { response: { ...done, completed_at: seconds(nowMs) } })
     );
   }
-  function output(): JsonObject[] {
+
+  whole(delta: Delta, final: Final, nowMs: number): JsonObject {
+    const stage = {
+      status: 'completed',
+      output: wholeOutput(this.#input, delta),
+      usage: usageOf(final),
+      nowMs,
+    };
+    return { ...responseObject(this.#input, stage), completed_at: seconds(nowMs) };
+  }
+
+  failure(message: string): string {
+    const error = { code: 'server_error', message };
+    const failed = { ...this.#response('failed', this.#items(), null), error };
+    return this.#event('response.failed', { response: failed });
+  }
+
+  #event(type: string, data: JsonObject): string {
+    return sse(type, { ...data, type, sequence_number: this.#sequence++ });
+  }
+
+  #response(status: string, output: readonly JsonObject[], usage: JsonObject | null): JsonObject {
+    return responseObject(this.#input, { status, output, usage, nowMs: this.#atMs });
+  }
+
+  #start(nowMs: number): string {
+    this.#atMs = nowMs;
+    if (this.#started) return '';
+    this.#started = true;
+    const beginning = { response: this.#response('in_progress', [], null) };
+    return this.#event('response.created', beginning) + this.#event('response.in_progress', beginning);
+  }
+
+  #think(delta: string): string {
+    const id = reasoningId(this.#input);
+    const at = { item_id: id, output_index: this.#output, summary_index: 0 };
+    const item = { id, type: 'reasoning', summary: [] };
+    const opening =
+      this.#thinking === undefined
+        ? this.#event('response.output_item.added', { output_index: this.#output, item })
+        : '';
+    this.#thinking = (this.#thinking ?? '') + delta;
+    return opening + this.#event('response.reasoning_summary_text.delta', { ...at, delta });
+  }
+
+  #endThinking(): string {
+    if (this.#thinking === undefined || this.#thought) return '';
+    this.#thought = true;
+    const id = reasoningId(this.#input);
+    const at = { item_id: id, output_index: this.#output, summary_index: 0 };
+    const done = this.#event('response.reasoning_summary_text.done', { ...at, text: this.#thinking });
+    const item = reasoningItem(id, this.#thinking);
+    return done + this.#event('response.output_item.done', { output_index: this.#output++, item });
+  }
+
+  #where(): JsonObject {
+    return { item_id: this.#input.itemId, output_index: this.#output, content_index: 0 };
+  }
+
+  /** What a model says after its calls is left out, as in Ollama. */
+  #write(delta: string): string {
+    if (this.#textEnded || this.#calls.length > 0) return '';
+    let opening = '';
+    if (this.#text === undefined) {
+      const item = { ...messageItem(this.#input.itemId, ''), status: 'in_progress', content: [] };
+      opening = this.#event('response.output_item.added', { output_index: this.#output, item });
+      opening += this.#event('response.content_part.added', { ...this.#where(), part: textPart('') });
+    }
+    this.#text = (this.#text ?? '') + delta;
+    return opening + this.#event('response.output_text.delta', { ...this.#where(), delta, logprobs: [] });
+  }
+
+  #endText(): string {
+    if (this.#text === undefined || this.#textEnded) return '';
+    this.#textEnded = true;
+    const at = this.#where();
+    const done = this.#event('response.output_text.done', { ...at, text: this.#text, logprobs: [] });
+    const part = this.#event('response.content_part.done', { ...at, part: textPart(this.#text) });
+    const item = messageItem(this.#input.itemId, this.#text);
+    return done + part + this.#event('response.output_item.done', { output_index: this.#output++, item });
+  }
+
+  /** Text ends before a call begins: an item is never inside another. */
+  #call(made: ToolCall): string {
+    const before = this.#endText();
+    const item = callItem(`fc_${this.#input.responseId}_${this.#calls.length}`, made);
+    const index = { output_index: this.#output };
+    const at = { item_id: item['id'], ...index };
+    const added = { ...item, status: 'in_progress', arguments: '' };
+    this.#calls.push(item);
+    this.#output++;
+    return (
+      before +
+      this.#event('response.output_item.added', { ...index, item: added }) +
+      this.#event('response.function_call_arguments.delta', { ...at, delta: item['arguments'] }) +
+      this.#event('response.function_call_arguments.done', { ...at, arguments: item['arguments'] }) +
+      this.#event('response.output_item.done', { ...index, item })
+    );
+  }
+
+  #items(): JsonObject[] {
     return [
-      ...(thinking === undefined ? [] : [reasoningItem(reasoningId, thinking)]),
-      ...(state.text === undefined ? [] : [messageItem(input.itemId, state.text)]),
-      ...state.calls,
+      ...(this.#thinking === undefined ? [] : [reasoningItem(reasoningId(this.#input), this.#thinking)]),
+      ...(this.#text === undefined ? [] : [messageItem(this.#input.itemId, this.#text)]),
+      ...this.#calls,
     ];
   }
-  return {
-    streamType: 'text/event-stream',
-    begin: () => {},
-    delta(delta, nowMs) {
-      const head = start(nowMs) + (delta.thinking === '' ? '' : think(delta.thinking));
-      if (delta.content === '' && delta.toolCalls.length === 0) return head;
-      const text = endThinking() + (delta.content === '' ? '' : write(delta.content));
-      return head + text + delta.toolCalls.map(call).join('');
-    },
-    final(final, nowMs) {
-      const closing = start(nowMs) + endThinking() + endText();
-      const done = { ...response('completed', output(), usageOf(final)), completed_at: seconds(nowMs) };
-      return closing + event('response.completed', { response: done });
-    },
-    whole(delta, final, nowMs) {
-      const items = wholeOutput(input, delta);
-      const usage = usageOf(final);
-      const done = responseObject(input, { status: 'completed', output: items, usage, nowMs });
-      return { ...done, completed_at: seconds(nowMs) };
-    },
-    failure(message) {
-      const failed = { ...response('failed', output(), null), error: { code: 'server_error', message } };
-      return event('response.failed', { response: failed });
-    },
-  };
 }
 
+const reasoningId = (input: ResponsesInput): string => `rs_${input.responseId}`;
+
 function wholeOutput(input: ResponsesInput, delta: Delta): JsonObject[] {
-  const thinking = delta.thinking === '' ? [] : [reasoningItem(`rs_${input.responseId}`, delta.thinking)];
+  const thinking = delta.thinking === '' ? [] : [reasoningItem(reasoningId(input), delta.thinking)];
   const calls = delta.toolCalls.map((made, at) => callItem(`fc_${input.responseId}_${at}`, made));
   return [...thinking, ...(calls.length > 0 ? calls : [messageItem(input.itemId, delta.content)])];
 }

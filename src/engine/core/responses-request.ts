@@ -1,6 +1,6 @@
 // OpenAI's Responses request: the stateless subset that Ollama takes (ollama openai/responses.go). Never keeps a conversation.
 import { badRequest } from './failure.ts';
-import { fieldsOf, isObject, objectList } from './json.ts';
+import { fieldsOf, isObject, objectList, textOf } from './json.ts';
 import type { Fields, JsonObject } from './json.ts';
 import type { Message, Tool, ToolCall } from './messages.ts';
 import { parseArguments, readEffort, refuseImageUrl } from './openai-request.ts';
@@ -96,10 +96,7 @@ function addItem(messages: Message[], item: unknown, at: number): Message[] {
     case 'function_call_output':
       return [...messages, readOutput(item, at)];
     case 'reasoning':
-      return [
-        ...messages,
-        { role: 'assistant', content: '', thinking: String(item['encrypted_content'] ?? '') },
-      ];
+      return [...messages, { role: 'assistant', content: '', thinking: textOf(item['encrypted_content']) }];
     case '':
       throw badRequest(`input[${at}]: input item missing required 'type' field`);
     default:
@@ -126,13 +123,13 @@ function readContent(content: unknown, where: string): { content: string; images
 function readPart(part: unknown, where: string): string | undefined {
   const type = isObject(part) ? part['type'] : undefined;
   if (!isObject(part)) throw badRequest(`${where}: unknown content type: `);
-  if (type === 'input_text' || type === 'output_text') return String(part['text'] ?? '');
+  if (type === 'input_text' || type === 'output_text') return textOf(part['text']);
   if (type === 'input_image') {
     refuseImageUrl(part['image_url'] ?? '');
     return undefined;
   }
   if (type === 'input_file') throw badRequest('file inputs are not currently supported');
-  throw badRequest(`${where}: unknown content type: ${String(type)}`);
+  throw badRequest(`${where}: unknown content type: ${textOf(type)}`);
 }
 
 function addCall(messages: Message[], item: JsonObject): Message[] {

@@ -1,5 +1,5 @@
 // The OpenAI and Anthropic routes: each turns its request into a native one and writes the answer in its dialect.
-import { anthropicError, anthropicWriter } from '../core/anthropic-answer.ts';
+import { anthropicError, AnthropicWriter } from '../core/anthropic-answer.ts';
 import { readAnthropic } from '../core/anthropic-request.ts';
 import { capabilitiesOf, tagsOf } from '../core/model.ts';
 import {
@@ -12,7 +12,7 @@ import {
 } from '../core/openai-answer.ts';
 import { readOpenAiChat, readOpenAiCompletion, readOpenAiEmbed } from '../core/openai-request.ts';
 import type { ChatRequest } from '../core/requests.ts';
-import { responsesWriter } from '../core/responses-answer.ts';
+import { ResponsesWriter } from '../core/responses-answer.ts';
 import { readResponses } from '../core/responses-request.ts';
 import { normalize, packFloats } from '../core/vectors.ts';
 import type { EngineContext } from '../context.ts';
@@ -52,14 +52,14 @@ async function serveCompletion(context: EngineContext, exchange: Exchange): Prom
 async function serveResponses(context: EngineContext, exchange: Exchange): Promise<void> {
   const { chat, echo } = readResponses(await readJson(exchange, 'openai.ResponsesRequest'));
   const ids = { responseId: newId('resp_'), itemId: newId('msg_') };
-  const writer = responsesWriter({ model: chat.model, echo, ...ids });
+  const writer = new ResponsesWriter({ model: chat.model, echo, ...ids });
   await answerChat(context, exchange, { request: chat, writer });
 }
 
 async function serveMessages(context: EngineContext, exchange: Exchange): Promise<void> {
   const request = readAnthropic(await readJson(exchange, 'anthropic.MessagesRequest'));
   const relaxed = await withoutUselessThinking(context, request);
-  const writer = anthropicWriter({ model: request.model, id: newId('msg_') });
+  const writer = new AnthropicWriter({ model: request.model, id: newId('msg_') });
   await answerChat(context, exchange, { request: relaxed, writer });
 }
 
