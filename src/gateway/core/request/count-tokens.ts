@@ -3,15 +3,17 @@
 import { BigoError } from '../../../api/errors.ts';
 import { readWhole } from '../stream/usage.ts';
 import { findFields } from './keys.ts';
-import { scanObject } from './scan.ts';
+import { type ScanResult, scanObject } from './scan.ts';
 import type { Edit } from './types.ts';
 
 /** Where the edited body is sent, with POST; the answer is held and read by countTokensAnswer. */
 export const COUNT_TOKENS_PATH = '/v1/messages';
 
-/** Makes the body of count_tokens one of /v1/messages that writes a single token. `body` was parsed before. */
-export function countTokensEdits(body: Uint8Array): readonly Edit[] | BigoError {
-  const scanned = scanObject(body);
+/** Makes the body of count_tokens one of /v1/messages that writes a single token. `scanned` as in parseInference. */
+export function countTokensEdits(
+  body: Uint8Array,
+  scanned: ScanResult = scanObject(body),
+): readonly Edit[] | BigoError {
   if (scanned.failed) return new BigoError('bad_json', scanned.message);
   const fields = findFields(body, scanned);
   if (fields instanceof BigoError) return fields;

@@ -126,12 +126,13 @@ test('a native request streams unless it says no, a /v1 request only if it says 
     ['v1_messages', false],
     ['v1_responses', false],
   ] as const) {
-    assert.equal(read(id, { model: 'm', messages }).stream, byDefault, id);
-    assert.equal(read(id, { model: 'm', messages, stream: null }).stream, byDefault, id);
-    assert.equal(read(id, { model: 'm', messages, stream: true }).stream, true, id);
-    assert.equal(read(id, { model: 'm', messages, stream: false }).stream, false, id);
+    assert.equal(read(id, { model: 'm', prompt: 'x', messages }).stream, byDefault, id);
+    assert.equal(read(id, { model: 'm', prompt: 'x', messages, stream: null }).stream, byDefault, id);
+    assert.equal(read(id, { model: 'm', prompt: 'x', messages, stream: true }).stream, true, id);
+    assert.equal(read(id, { model: 'm', prompt: 'x', messages, stream: false }).stream, false, id);
   }
-  assert.equal(read('embed', { model: 'm', stream: true }).stream, false);
+  assert.equal(read('embed', { model: 'm', input: 'x', stream: true }).stream, false);
+  assert.equal(read('chat', { model: 'm', stream: true }).stream, false, 'a load is not streamed');
 });
 
 const intents: readonly [string, string, string][] = [

@@ -60,7 +60,8 @@ function parseFields(route: Route, body: Uint8Array, { fields, model }: Read): I
   if (options instanceof BigoError) return options;
   const intent = native ? readIntent(route, body, fields) : 'none';
   if (intent instanceof BigoError) return intent;
-  const streams = stream && route.shape !== 'json';
+  // A load or unload is answered with one JSON text, whatever `stream` says.
+  const streams = stream && route.shape !== 'json' && intent === 'none';
   const usage = streams && route.shape === 'openai_sse' ? readUsageWish(body, fields) : USAGE_TOLD;
   if (usage instanceof BigoError) return usage;
   const { promptBytes, prefix } = summarisePrompt(fields);

@@ -319,6 +319,15 @@ test('no bytes make a tap throw', () => {
   }
 });
 
+test('one JSON text in place of a stream is complete without a line end', () => {
+  const tap = createTap('ollama_ndjson', 'application/json; charset=utf-8');
+  const load = recording('ollama-load.txt');
+  tap.push(load.subarray(0, -1));
+  assert.equal(tap.terminated, false);
+  tap.push(load.subarray(-1));
+  assert.equal(tap.terminated, true);
+});
+
 test('an odd number is no usage', () => {
   const found = report(
     'ollama_ndjson',

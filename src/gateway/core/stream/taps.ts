@@ -9,8 +9,13 @@ const CR = 0x0d;
 const COLON = 0x3a;
 const SPACE = 0x20;
 
-export function createTap(shape: StreamShape): StreamTap {
-  switch (shape) {
+/**
+ * Ollama answers some streaming requests with one JSON text and no line end (a load, a rendered template):
+ * the content type tells, so give it where it is known.
+ */
+export function createTap(shape: StreamShape, contentType = ''): StreamTap {
+  const read = contentType.startsWith('application/json') ? 'json' : shape;
+  switch (read) {
     case 'ollama_ndjson':
       return new LineTap(probe => probe.done);
     case 'status_ndjson':
@@ -24,7 +29,7 @@ export function createTap(shape: StreamShape): StreamTap {
     case 'json':
       return new JsonTap();
     default:
-      return shape satisfies never;
+      return read satisfies never;
   }
 }
 
@@ -39,7 +44,7 @@ type EndTest = (probe: JsonProbe) => boolean;
 
 abstract class Tap implements StreamTap {
   protected readonly probe = new JsonProbe();
-  protected terminated = false;
+  terminated = false;
   private bytes = 0;
   private lastByte = LF;
 

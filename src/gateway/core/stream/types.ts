@@ -24,5 +24,7 @@ export interface TapReport {
 /** Fed with chunks in order, cut anywhere, also inside UTF-8. Never throws; holds a bounded tail. */
 export interface StreamTap {
   push(chunk: Uint8Array): void;
+  /** As in the report, without making one: for a look after each chunk. */
+  readonly terminated: boolean;
   report(): TapReport;
 }
