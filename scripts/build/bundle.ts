@@ -1,6 +1,6 @@
 // Makes the one-file release dist/bigo.mjs and tries it. Never touches anything outside the folder it is given.
 import { execFile } from 'node:child_process';
-import { cp, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, cp, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
@@ -43,11 +43,11 @@ export async function bundle(folder: string, stamp: Stamp): Promise<string> {
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    sourcemap: 'linked',
     external: ['node-llama-cpp'],
     banner: { js: banner(stamp) },
     logLevel: 'warning',
   });
+  await chmod(outfile, 0o755);
   await copyEnginePackage(path.join(folder, 'llama-package'));
   return outfile;
 }
