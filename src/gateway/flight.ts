@@ -220,7 +220,7 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
       context.flights.retrying += 1;
     }
     // Time that a silent backend took is gone: the limit is the request's, not the attempt's (rule 23).
-    this.firstByteMsLeft = Math.max(1, this.firstByteMsLeft - (context.now() - attempt.sentAtMs));
+    this.firstByteMsLeft -= context.now() - attempt.sentAtMs;
     this.deadlineMs = Infinity;
     this.phase = 'queued';
     this.ticket = { ...this.ticket, tried: [...this.ticket.tried, attempt.backend] };
@@ -496,7 +496,7 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     } else if (this.phase === 'sent') {
       attempt?.fail(
         'first_byte_timeout',
-        `no byte of an answer came within ${Math.round(this.firstByteMsLeft)} ms`,
+        `no byte of an answer came within ${this.context.settings.time.firstByteMsMax} ms`,
       );
     } else if (this.phase === 'answering') {
       attempt?.fail('stalled', 'no more of its answer came for too long');

@@ -77,9 +77,10 @@ const CODES: Readonly<Record<Failure, ErrorCode>> = {
  * 3. The model is not where the snapshot said: elsewhere, no blame; the caller corrects the snapshot.
  * 4. Any other 4xx is the client's: forward it, no blame.
  * 5. Too large an answer would be too large elsewhere: fail, no blame.
- * 6. A 500: elsewhere once; the second is forwarded (Ollama retries an OOM load itself).
- * 7. 502, 503, 504, no connection, reset, silence, a cut or foreign answer: elsewhere.
- * In 3, 6 and 7 only within the attempts and the budget; else the backend's answer, or our error.
+ * 6. The first byte is late: the time was the request's, so none is left for another attempt (rule 23).
+ * 7. A 500: elsewhere once; the second is forwarded (Ollama retries an OOM load itself).
+ * 8. 502, 503, 504, no connection, reset, frozen, a cut or foreign answer: elsewhere.
+ * In 3, 7 and 8 only within the attempts and the budget; else the backend's answer, or our error.
  */
 export function decideRetry(attempt: FailedAttempt, budget: RetryBudget): RetryDecision {
   const { failure } = attempt;
@@ -89,6 +90,7 @@ export function decideRetry(attempt: FailedAttempt, budget: RetryBudget): RetryD
   if (attempt.sentBytes > 0) return { action: 'fail', reason, outcome: 'failed', code };
   if (failure === 'stale' && !attempt.staleUsed) return { action: 'same', reason, outcome: 'ok', code };
   if (failure === 'too_large') return { action: 'fail', reason, outcome: 'refused', code };
+  if (failure === 'first_byte_timeout') return { action: 'fail', reason, outcome: 'failed', code };
   const again = mayRetry(attempt, budget) ? 'other' : lastWord;
   if (failure !== 'status') return { action: again, reason, outcome: 'failed', code };
 
