@@ -41,17 +41,14 @@ export interface ScanFailure {
 export type ScanResult = ScannedObject | ScanFailure;
 
 export interface JsonScanner {
-  /** The next piece of the text. Feed at most SCAN_STEP_BYTES between two turns of the event loop. */
+  /** The next piece of the text. 512 KiB take about 2 ms: let the event loop turn in between. */
   push(piece: Uint8Array): void;
   end(): ScanResult;
 }
 
-/** About 2 ms of work. */
-export const SCAN_STEP_BYTES = 512 * 1024;
-
 export const depthMax = 512;
 export const membersMax = 1024;
-export const boundariesMax = 31;
+const boundariesMax = 31;
 const boundariesHead = 8;
 const textBoundaryBytesMin = 512;
 const blobBytesMin = 1024;
