@@ -90,7 +90,7 @@ const UNIT_NS: Readonly<Record<string, number>> = {
 const DURATION_PART = /(\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/y;
 
 /** Go's time.ParseDuration, in nanoseconds; NaN when Go would refuse the text. */
-export function goDurationNs(text: string): number {
+function goDurationNs(text: string): number {
   const negative = text.startsWith('-');
   const body = negative || text.startsWith('+') ? text.slice(1) : text;
   if (body === '0') return 0;
