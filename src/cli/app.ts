@@ -6,6 +6,8 @@ import type { Environment } from './core/env-layer.ts';
 export interface App {
   readonly env: Environment;
   readonly cwd: string;
+  /** What Node was started with: child processes of ours are started with it too. */
+  readonly mainFile: string;
   readonly terminal: Terminal;
   readonly components: Components;
   /** Aborted by Ctrl-C; commands that are servers set their own handlers instead of reading it. */

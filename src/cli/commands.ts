@@ -16,6 +16,11 @@ export interface CommandEntry {
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'up',
+    summary: 'start a fleet on this machine and one address in front of it',
+    load: () => import('./up.ts'),
+  },
+  {
     name: 'gateway',
     summary: 'start only the gateway, in front of backends that you name',
     load: () => import('./gateway.ts'),
@@ -48,5 +53,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'completion',
     summary: 'print a completion script for your shell',
     load: () => import('./completion.ts'),
+  },
+  {
+    name: 'engine',
+    summary: 'serve one embedded engine (started by `bigo up`)',
+    load: () => import('./engine-command.ts'),
+    isHidden: true,
   },
 ];

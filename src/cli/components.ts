@@ -1,5 +1,6 @@
 // The parts of BigO that commands start, as far as commands know them. main.ts fills this; never imports a component.
 import type { GatewaySettings } from '../api/settings.ts';
+import type { StartEngine } from './engine.ts';
 import type { Log } from '../platform/log.ts';
 
 export interface RunningGateway {
@@ -23,7 +24,22 @@ export interface KeyTools {
   readonly readKeys: (file: string) => KeyEntry[];
 }
 
+export interface ModelWish {
+  /** The models folder that must have the model afterwards. */
+  readonly store: string;
+  /** Absent = any that can chat, else the default one. */
+  readonly model?: string;
+  readonly log: (message: string) => void;
+  /** Folders to take it from; absent = where Ollama keeps models. */
+  readonly ollamaStores?: readonly string[];
+}
+
 export interface Components {
+  /** Throws a BigoError that says how to add a model. */
+  ensureModel(wish: ModelWish): Promise<{ name: string; source: string }>;
+  startEngine: StartEngine;
+  /** Downloads what the embedded engine needs, once; says so when it does. */
+  installEngine(say: (message: string) => void): Promise<unknown>;
   loadKeys(): Promise<KeyTools>;
   startGateway(settings: GatewaySettings, log: Log): Promise<RunningGateway>;
 }

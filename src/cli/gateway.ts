@@ -1,11 +1,12 @@
 // `bigo gateway`: one address in front of backends that are named. Never starts an engine and never looks for one.
 import type { Command } from 'commander';
+import { onShutdown } from '../platform/signals.ts';
 import type { App } from './app.ts';
 import type { RunningGateway } from './components.ts';
 import { usageError } from './exit.ts';
 import { loadConfig } from './load-config.ts';
 import { addServerOptions, flagsLayer, type ServerFlags } from './server-flags.ts';
-import { printReadyLine, serve, startLogging } from './serve.ts';
+import { endAtOnce, printReadyLine, serve, startLogging } from './serve.ts';
 
 export function define(command: Command, app: App): void {
   addServerOptions(command)
@@ -40,9 +41,11 @@ async function runGateway(app: App, flags: ServerFlags): Promise<number> {
     loaded,
     load,
     logging,
+    shutdown: onShutdown(endAtOnce(logging, () => {})),
     complete: settings => settings,
     stopRest: async () => {},
     killRest: () => {},
+    prepare: async () => {},
     onReady: gateway => announce(app, flags, gateway),
   });
 }

@@ -4,7 +4,7 @@ import { BigoError } from '../api/errors.ts';
 import type { GatewaySettings } from '../api/settings.ts';
 import { createLog, type Log } from '../platform/log.ts';
 import { writeRunFile } from '../platform/run-file.ts';
-import { onShutdown } from '../platform/signals.ts';
+import { exitCodeOf, type Shutdown, type ShutdownHandlers } from '../platform/signals.ts';
 import type { App } from './app.ts';
 import type { RunningGateway } from './components.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -18,11 +18,14 @@ export interface Serving {
   readonly loaded: LoadedConfig;
   readonly load: () => LoadedConfig;
   readonly logging: Logging;
+  readonly shutdown: Shutdown;
   /** What `up` adds to configured settings, e.g. the engines it started. */
   readonly complete: (settings: GatewaySettings) => GatewaySettings;
   /** Stops what was started beside the gateway; the second form must not wait. */
   readonly stopRest: () => Promise<void>;
   readonly killRest: () => void;
+  /** When the addresses answer: what must be there before the ready line. */
+  readonly prepare: (gateway: RunningGateway) => Promise<void>;
   readonly onReady: (gateway: RunningGateway) => void;
 }
 
@@ -39,31 +42,49 @@ export function startLogging(app: App, flags: ServerFlags): Logging {
 const watchMs = 1000;
 const bindTriesMax = 5;
 
+/** Until `serve` has taken over, a signal ends everything at once: nothing was accepted yet. */
+export function endAtOnce(logging: Logging, kill: () => void): ShutdownHandlers {
+  const atOnce = () => {
+    kill();
+    logging.flush();
+  };
+  return {
+    atOnce,
+    begin: signal => {
+      atOnce();
+      process.exit(exitCodeOf(signal));
+    },
+  };
+}
+
 /** Resolves with the exit code when the gateway has ended. */
 export async function serve(serving: Serving): Promise<number> {
-  const { app, logging } = serving;
   const gateway = await startOnFreePort(serving);
   const removeRunFile = announceRun(serving, gateway);
   const stopWatching = watchConfig(serving, gateway);
-  return new Promise(resolve => {
-    onShutdown({
-      begin: signal => {
-        logging.log.info({ signal }, 'shutting down: readiness is off, streams finish');
-        stopWatching();
-        void shutDown(serving, gateway).then(code => {
-          removeRunFile();
-          resolve(code);
-        });
-      },
-      atOnce: () => {
+  const ended = Promise.withResolvers<number>();
+  const { log, flush } = serving.logging;
+  serving.shutdown.replace({
+    begin: signal => {
+      log.info({ signal }, 'shutting down: readiness is off, streams finish');
+      stopWatching();
+      void shutDown(serving, gateway).then(code => {
         removeRunFile();
-        serving.killRest();
-        logging.flush();
-      },
-      ...(app.terminal.isTty ? {} : { reload: () => void reload(serving, gateway) }),
-    });
-    serving.onReady(gateway);
+        ended.resolve(code);
+      });
+    },
+    atOnce: () => {
+      removeRunFile();
+      serving.killRest();
+      flush();
+    },
+    ...(serving.app.terminal.isTty ? {} : { reload: () => void reload(serving, gateway) }),
   });
+  let isEnding = false;
+  void ended.promise.then(() => (isEnding = true));
+  await Promise.race([serving.prepare(gateway), ended.promise]);
+  if (!isEnding) serving.onReady(gateway);
+  return ended.promise;
 }
 
 /** Somebody may take a port between the look and the listening: then the next one is tried, unless the port was asked for. */
@@ -164,7 +185,7 @@ export function curlExamples(url: string, model: string): string[] {
   const messages = '"messages":[{"role":"user","content":"What is the capital of France?"}]';
   return [
     `curl ${url}/api/chat -d '{"model":"${model}",${messages}}'`,
-    `curl ${url}/v1/chat/completions -H 'content-type: application/json' -d '{"model":"${model}",${messages}}'`,
-    `curl ${url}/v1/messages -H 'content-type: application/json' -d '{"model":"${model}","max_tokens":200,${messages}}'`,
+    `curl ${url}/v1/chat/completions -H 'content-type: application/json' -d '{"model":"${model}","stream":true,${messages}}'`,
+    `curl ${url}/v1/messages -H 'content-type: application/json' -d '{"model":"${model}","max_tokens":200,"stream":true,${messages}}'`,
   ];
 }

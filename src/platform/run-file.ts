@@ -71,7 +71,7 @@ function parseRunFile(path: string): RunInfo | undefined {
   }
 }
 
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,31 +1,46 @@
 // SIGINT, SIGTERM and SIGHUP as callbacks. The first asks, the second ends at once. Never swallows a second signal.
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
+export type ShutdownSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
 export interface ShutdownHandlers {
   /** Called once. Before the process ends by a second signal, `atOnce` runs; it must not wait. */
-  readonly begin: (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') => void;
+  readonly begin: (signal: ShutdownSignal) => void;
   readonly atOnce: () => void;
   /** What SIGHUP means; without it SIGHUP begins the shutdown, as when a terminal closes. */
   readonly reload?: () => void;
 }
 
+export interface Shutdown {
+  /** From now on signals mean this; a shutdown that began goes on as it began. */
+  replace(handlers: ShutdownHandlers): void;
+}
+
 /** For servers. */
-export function onShutdown(handlers: ShutdownHandlers): void {
+export function onShutdown(initial: ShutdownHandlers): Shutdown {
+  let handlers = initial;
   let begun = false;
-  const receive = (signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') => {
+  const receive = (signal: ShutdownSignal) => {
     if (!begun) {
       begun = true;
       handlers.begin(signal);
       return;
     }
     handlers.atOnce();
-    process.exit(signal === 'SIGTERM' ? EXIT_CODES.SIGTERM : EXIT_CODES.SIGINT);
+    process.exit(exitCodeOf(signal));
   };
-  process.on('SIGINT', receive);
-  process.on('SIGTERM', receive);
-  process.on('SIGHUP', signal =>
-    handlers.reload === undefined ? receive(signal as 'SIGHUP') : handlers.reload(),
-  );
+  process.on('SIGINT', () => receive('SIGINT'));
+  process.on('SIGTERM', () => receive('SIGTERM'));
+  process.on('SIGHUP', () => (handlers.reload === undefined ? receive('SIGHUP') : handlers.reload()));
+  return {
+    replace: next => {
+      handlers = next;
+    },
+  };
+}
+
+export function exitCodeOf(signal: ShutdownSignal): number {
+  return signal === 'SIGTERM' ? EXIT_CODES.SIGTERM : EXIT_CODES.SIGINT;
 }
 
 /** For commands: aborted by the first Ctrl-C or SIGTERM; a second one ends the process. */
