@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BackendState, BackendView } from '../../api/fleet.ts';
 import { indexModels, modelFromTag } from './models.ts';
-import { holdersOf, storeNames, storesOf } from './stores.ts';
+import { holdersOf, storeName, storesOf, storesWith } from './stores.ts';
 
 function backend(
   name: string,
@@ -67,6 +67,23 @@ test('holders are told apart by whether they can be reached; a store that nobody
     ),
   );
   const holders = holdersOf(stores, 'm:latest');
-  assert.equal(storeNames(holders.reachable), 'has');
-  assert.equal(storeNames(holders.unreachable), 'gone, never');
+  assert.deepEqual(holders.reachable.map(storeName), ['has']);
+  assert.deepEqual(holders.unreachable.map(storeName), ['gone', 'never']);
+});
+
+test('names of backends choose their stores; without names every store is meant', () => {
+  const stores = storesOf(
+    snapshot(
+      backend('a', { store: 's' }),
+      backend('b', { store: 's' }),
+      backend('c', { state: 'down' }),
+      backend('d', {}),
+    ),
+  );
+  const chosen = storesWith(stores, ['b', 'c', 'nobody']);
+  assert.deepEqual(
+    [chosen.reachable.map(store => store.id), chosen.unreachable.map(store => store.id)],
+    [['s'], ['c']],
+  );
+  assert.equal(storesWith(stores, undefined).reachable.length, 2);
 });

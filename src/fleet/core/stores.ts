@@ -40,25 +40,34 @@ export function holdsModel(store: Store, key: string): boolean {
   return store.backends.some(backend => backend.models.has(key));
 }
 
-export interface Holders {
-  /** They hold the model and can be told to change it. */
+export interface Targets {
+  /** They can be told to change something now. */
   readonly reachable: readonly Store[];
-  /** They hold it, or may hold it because nobody ever read their models, and do not answer. */
+  /** They are concerned too, and do not answer. */
   readonly unreachable: readonly Store[];
 }
 
-export function holdersOf(stores: readonly Store[], key: string): Holders {
+/** All who hold the model; a store whose models nobody ever read may hold it. */
+export function holdersOf(stores: readonly Store[], key: string): Targets {
+  return divide(
+    stores.filter(store => holdsModel(store, key) || (store.writer === undefined && !store.known)),
+  );
+}
+
+/** The stores of the named backends; without names, all. */
+export function storesWith(stores: readonly Store[], backendNames: readonly string[] | undefined): Targets {
+  if (backendNames === undefined) return divide(stores);
+  return divide(stores.filter(store => store.backends.some(({ spec }) => backendNames.includes(spec.name))));
+}
+
+function divide(stores: readonly Store[]): Targets {
   return {
-    reachable: stores.filter(store => store.writer !== undefined && holdsModel(store, key)),
-    unreachable: stores.filter(
-      store => store.writer === undefined && (!store.known || holdsModel(store, key)),
-    ),
+    reachable: stores.filter(store => store.writer !== undefined),
+    unreachable: stores.filter(store => store.writer === undefined),
   };
 }
 
 /** What people read: the backend that is asked, or all that do not answer. */
-export function storeNames(stores: readonly Store[]): string {
-  return stores
-    .map(store => store.writer?.spec.name ?? store.backends.map(backend => backend.spec.name).join(' and '))
-    .join(', ');
+export function storeName(store: Store): string {
+  return store.writer?.spec.name ?? store.backends.map(backend => backend.spec.name).join(' and ');
 }
