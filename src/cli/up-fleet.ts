@@ -7,12 +7,13 @@ import { discover, type Discovery } from '../fleet/discovery.ts';
 import { freePorts, ollamaChildren } from '../fleet/ollama-children.ts';
 import { type ChildSpec, createSupervisor, type Supervisor } from '../fleet/supervisor.ts';
 import { systemClock } from '../platform/clock.ts';
-import { createHttpClient } from '../platform/http.ts';
+import { createHttpClient, type HttpClient } from '../platform/http.ts';
 import type { App } from './app.ts';
 import { claimFleetDir, type FleetDir } from './data-dir.ts';
 import { CliError } from './exit.ts';
 import { findProgram } from './find-program.ts';
 import { type LoadedConfig, shortPath } from './load-config.ts';
+import { giveTemplate } from './ollama-template.ts';
 import type { Logging } from './serve.ts';
 
 export interface UpFleet {
@@ -61,8 +62,11 @@ async function startFleet(app: App, { found, dir, loaded, logging }: Start): Pro
   };
   // Until they answer nobody else can end them.
   process.once('exit', kill);
-  await allAnswer(supervisor);
   const backends = supervisor.backends();
+  await onceAllAnswer(supervisor, async http => {
+    if (found.kind !== 'binary' || model === undefined) return;
+    for (const backend of backends) await giveTemplate(http, backend, model);
+  });
   app.terminal.tell(
     `Started ${backends.map(spec => spec.name).join(' and ')}; models are kept in ${shortPath(dir.path)}.`,
   );
@@ -157,7 +161,10 @@ async function enginePlan(app: App, { dir, count }: Place): Promise<Plan> {
 const startMsMax = 30_000;
 const askAgainMs = 50;
 
-async function allAnswer(supervisor: Supervisor): Promise<void> {
+async function onceAllAnswer(
+  supervisor: Supervisor,
+  action: (http: HttpClient) => Promise<void>,
+): Promise<void> {
   const http = createHttpClient({ connectMsMax: 1_000 });
   const untilMs = performance.now() + startMsMax;
   try {
@@ -172,12 +179,13 @@ async function allAnswer(supervisor: Supervisor): Promise<void> {
         await sleep(askAgainMs);
       }
     }
+    await action(http);
   } finally {
     await http.close();
   }
 }
 
-async function answers(http: ReturnType<typeof createHttpClient>, backend: BackendSpec): Promise<boolean> {
+async function answers(http: HttpClient, backend: BackendSpec): Promise<boolean> {
   try {
     const answer = await http.ask(backend, {
       method: 'GET',
