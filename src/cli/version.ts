@@ -27,8 +27,8 @@ export function define(command: Command, app: App): void {
 export function versionInfo(env: Environment): VersionInfo {
   const root = packageRoot();
   return {
-    version: root === undefined ? 'unknown' : (readPackage(root)?.version ?? 'unknown'),
-    // The bundle is told its commit when it is built; a clone has it in .git.
+    // The bundle is told its version and commit when it is built; a clone has them in package.json and .git.
+    version: env.BIGO_VERSION ?? (root === undefined ? undefined : readPackage(root)?.version) ?? 'unknown',
     commit: env.BIGO_COMMIT ?? (root === undefined ? undefined : headCommit(join(root, '.git'))) ?? 'unknown',
     node: process.versions.node,
     platform: `${process.platform}-${process.arch}`,
