@@ -78,7 +78,7 @@ const everything = ['**/*.{ts,cjs,js,json,md,yaml,yml,vue,sh}', 'bin/*', '.ci/*'
 
 const steps: readonly Step[] = [
   program('tsc', ['-p', '.'], 20),
-  program('oxlint', ['--type-aware'], 15),
+  program('oxlint', ['--type-aware', '--format=unix'], 15),
   program('prettier', ['--check', '--log-level=warn', '.'], 30),
   program('knip', ['--no-progress'], 30),
   { name: 'sizes', budgetSeconds: 10, run: sizes },

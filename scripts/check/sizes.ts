@@ -15,7 +15,13 @@ export interface LongFile {
 }
 
 /** Files over 400 lines that stay so for a reason. An entry whose file has become small, or is gone, fails. */
-export const longFiles: readonly LongFile[] = [];
+export const longFiles: readonly LongFile[] = [
+  {
+    file: 'test/fuzz/http-table/table.ts',
+    linesMax: 700,
+    reason: 'one table of hostile requests, a line or two each',
+  },
+];
 
 export function checkFileSizes(files: readonly SourceFile[], exceptions: readonly LongFile[]): string[] {
   const lines = new Map(files.map(file => [file.path, file.text.split('\n').length - 1]));
