@@ -1,3 +1,4 @@
+// Rules of how a backend is written. Never connects to one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseBackendText, parseBackendUrl } from './backend-spec.ts';

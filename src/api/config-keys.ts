@@ -34,7 +34,7 @@ interface Definition {
   readonly defaultValue?: unknown;
 }
 function definition(schema: z.ZodType): Definition {
-  return schema.def as unknown as Definition;
+  return schema.def;
 }
 
 function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {

@@ -13,7 +13,7 @@ export interface KeyMeta {
 }
 
 export const keyed = <Schema extends z.ZodType>(kind: KeyKind, help: string, schema: Schema): Schema =>
-  schema.meta({ kind, help }) as Schema;
+  schema.meta({ kind, help });
 
 export const whole = (min: number, max: number) => {
   const rule = `must be a whole number from ${min} to ${max}`;
@@ -44,7 +44,7 @@ const bounded = (value: number | undefined, min: number, max: number) =>
   value !== undefined && value >= min && value <= max ? value : undefined;
 
 /** `127.0.0.1:11434`, `[::1]:0`, `:11434` (every address). */
-export function parseHostPort(input: string): HostPort | undefined {
+function parseHostPort(input: string): HostPort | undefined {
   const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]*):(\d{1,5})$/.exec(input);
   const port = Number(match?.[2]);
   if (match === null || port > 65_535) return undefined;

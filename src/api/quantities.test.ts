@@ -1,3 +1,4 @@
+// Rules of durations and sizes. Never reads a clock.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

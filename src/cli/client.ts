@@ -123,7 +123,7 @@ export class Client {
   }
 }
 
-export class UnreachableError extends CliError {
+class UnreachableError extends CliError {
   constructor(message: string) {
     super(message, { next: 'Start a fleet with `bigo up`, or name a gateway with --url or BIGO_URL.' });
   }
@@ -137,7 +137,7 @@ const NEXT_OF_STATUS: Readonly<Record<number, string>> = {
   503: '`bigo status` shows which backends are down.',
 };
 
-export class RefusedError extends CliError {
+class RefusedError extends CliError {
   readonly status: number;
 
   constructor(status: number, message: string) {

@@ -38,7 +38,9 @@ Examples:
   $ bigo config --all
   $ bigo config check .bigo/config.yaml
 
-Later places win: ~/.config/bigo/config.yaml, .bigo/config.yaml, BIGO_* variables, flags.`;
+Later places win: ~/.config/bigo/config.yaml, .bigo/config.yaml (here or in a folder above), BIGO_* variables, flags.
+The variable of gateway.queue.wait_max is BIGO_GATEWAY_QUEUE_WAIT_MAX; lists are separated by commas,
+backends by blanks. --config FILE, or BIGO_CONFIG, is read instead of both files.`;
 
 function show(app: App, flags: ConfigFlags): void {
   const loaded = loadConfig({ env: app.env, cwd: app.cwd, file: flags.config });

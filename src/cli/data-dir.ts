@@ -13,7 +13,7 @@ export interface FleetDir {
 
 const foldersMax = 32;
 
-export function dataDir(env: Environment): string {
+function dataDir(env: Environment): string {
   const base = env.XDG_DATA_HOME ?? '';
   return join(base === '' ? join(env.HOME ?? homedir(), '.local', 'share') : base, 'bigo');
 }

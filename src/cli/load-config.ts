@@ -43,7 +43,7 @@ export interface LoadedConfig {
   readonly notes: readonly string[];
 }
 
-export function configFiles(options: LoadOptions): string[] {
+function configFiles(options: LoadOptions): string[] {
   const given = options.file ?? options.env.BIGO_CONFIG ?? '';
   if (given !== '') return [resolve(options.cwd, given)];
   const project = findProjectConfig(options.cwd);

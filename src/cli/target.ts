@@ -42,7 +42,7 @@ export function adminTarget(flags: TargetFlags, env: Environment): Target {
   return { ...(given ?? { url: DEFAULT_ADMIN, origin: 'the default address' }), token };
 }
 
-export function newestRun(env: Environment): RunInfo | undefined {
+function newestRun(env: Environment): RunInfo | undefined {
   return listRunFiles(env)[0];
 }
 

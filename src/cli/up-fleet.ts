@@ -101,10 +101,10 @@ async function seeToStores(
 ): Promise<string | undefined> {
   const say = (message: string) => app.terminal.tell(message);
   const [first] = stores;
+  for (const store of stores) mkdirSync(store, { recursive: true });
   let model = wanted;
   try {
     for (const store of stores) {
-      mkdirSync(store, { recursive: true });
       // The first store has what was found; the others take it from there without a second download.
       const from = store === first || first === undefined ? {} : { ollamaStores: [first] };
       const wish = model === undefined ? {} : { model };

@@ -1,3 +1,4 @@
+// Rules of reading configuration files. Never touches a file of this machine but its own.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+// Rules of run files. Never touches those of this machine.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';

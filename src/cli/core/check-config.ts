@@ -1,5 +1,5 @@
 // From a merged tree to a checked configuration, or to the list of what is wrong with it, each with its place. Never stops at the first.
-import { parseBackendText } from '../../api/backend-spec.ts';
+import { defaultBackendName, parseBackendText } from '../../api/backend-spec.ts';
 import { CONFIG_KEYS } from '../../api/config-keys.ts';
 import { type Config, configSchema } from '../../api/config.ts';
 import { nearNames } from '../../api/names.ts';
@@ -119,7 +119,7 @@ function crossProblems(config: Config): Problem[] {
 }
 
 function backendNameOf(backend: Config['gateway']['backends'][number]): string {
-  if (typeof backend !== 'string') return backend.name ?? backend.url.replace(/^https?:\/\//, '');
+  if (typeof backend !== 'string') return backend.name ?? defaultBackendName(backend.url);
   const spec = parseBackendText(backend);
   return 'problem' in spec ? backend : spec.name;
 }

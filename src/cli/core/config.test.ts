@@ -1,3 +1,4 @@
+// Rules of the configuration: every key, where values come from, what they become. Never reads a file.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

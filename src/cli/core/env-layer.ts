@@ -9,7 +9,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const KINDS = new Set(['text', 'whole', 'flag', 'list', 'path', 'secret']);
 const OURS = /^BIGO_(WORKERS|BUS|GATEWAY|ENGINE)_/;
 
-export function variableName(path: string): string {
+function variableName(path: string): string {
   return `BIGO_${path.replaceAll('.', '_').toUpperCase()}`;
 }
 

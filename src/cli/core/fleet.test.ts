@@ -1,3 +1,4 @@
+// Rules of what is said about a fleet. Never asks one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+// Rules of which word is the model. Never asks a server.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+// Rules of tables, reports, progress and chat lines. Never writes to a terminal.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
