@@ -16,6 +16,7 @@ interface Entry {
 const failuresMax = 3;
 /** Facts reach the snapshot in groups: with 10⁴ models each change of it costs. */
 const groupMax = 64;
+const pruneEveryMs = 60_000;
 
 export class FactStore {
   readonly #entries = new Map<string, Entry>();
@@ -23,6 +24,7 @@ export class FactStore {
   readonly #http: HttpClient;
   readonly #log: Log;
   readonly #instanceId: string;
+  #prunedAtMs = -Infinity;
 
   constructor(parts: { timing: Timing; http: HttpClient; log: Log; instanceId: string }) {
     this.#timing = parts.timing;
@@ -82,9 +84,10 @@ export class FactStore {
     return entry;
   }
 
-  /** Forgets what no list names any more; called when the store of facts is full. */
-  prune(views: readonly BackendView[]): void {
-    if (this.#entries.size < this.#timing.factsMax) return;
+  /** When full: forgets what no list names any more. Looking through all lists costs, so not often. */
+  prune(views: readonly BackendView[], nowMs: number): void {
+    if (this.#entries.size < this.#timing.factsMax || nowMs - this.#prunedAtMs < pruneEveryMs) return;
+    this.#prunedAtMs = nowMs;
     const named = new Set<string>();
     for (const view of views) {
       for (const model of view.models.values()) named.add(`${view.spec.store}\n${model.digest}`);

@@ -135,7 +135,7 @@ class PolledFleet implements Fleet {
 
   #publish(): void {
     this.#swap(this.#snapshot.seq + 1);
-    this.#facts.prune(this.#snapshot.backends);
+    this.#facts.prune(this.#snapshot.backends, this.#snapshot.atMs);
     for (const listener of [...this.#listeners]) this.#tell(listener);
   }
 

@@ -103,12 +103,13 @@ test('an abort from outside ends the exchange as aborted, also one that came bef
 
 test('lines are the same however the bytes were cut', async () => {
   const text = Buffer.from('{"ä":1}\n{"b":"€€"}\n\n{"last":true}');
-  const target = await serve(async (_req, res) => {
-    for (const byte of text) {
-      res.write(Buffer.from([byte]));
-      await sleep(0);
-    }
-    res.end();
+  const target = await serve((_req, res) => {
+    const send = (at: number): unknown => {
+      if (at === text.length) return res.end();
+      res.write(text.subarray(at, at + 1));
+      return setImmediate(() => send(at + 1));
+    };
+    send(0);
   });
   const { lines } = await client.askLines(target, get());
   assert.deepEqual(await collect(lines), ['{"ä":1}', '{"b":"€€"}', '', '{"last":true}']);

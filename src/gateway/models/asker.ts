@@ -1,6 +1,6 @@
 // Asks the writer of one store to do one change and says what came of it. Never asks twice (rule 3), never throws.
 import { HOP_HEADER, type BackendSpec } from '../../api/fleet.ts';
-import type { Store } from '../../fleet/core/stores.ts';
+import type { Store } from '../../fleet/stores.ts';
 import type { Fleet } from '../../fleet/types.ts';
 import { failureOf } from '../../platform/http-failure.ts';
 import type { HttpClient } from '../../platform/http.ts';

@@ -1,7 +1,7 @@
 // HEAD and POST /api/blobs/:digest over all stores. Never answers that a blob is there while a store that answers lacks it:
 // Ollama cannot give a blob back, so nothing could be spread afterwards.
 import { BigoError } from '../../api/errors.ts';
-import { storeName, type Store } from '../../fleet/core/stores.ts';
+import { storeName, type Store } from '../../fleet/stores.ts';
 import type { GatewayContext } from '../context.ts';
 import type { StoreAnswer } from '../core/models/verdict.ts';
 import type { HttpExchange } from '../http-exchange.ts';

@@ -2,7 +2,7 @@
 import { PassThrough } from 'node:stream';
 import { BigoError } from '../../api/errors.ts';
 import { HOP_HEADER, type BackendSpec } from '../../api/fleet.ts';
-import type { Store } from '../../fleet/core/stores.ts';
+import type { Store } from '../../fleet/stores.ts';
 import { failureOf } from '../../platform/http-failure.ts';
 import type { HttpClient } from '../../platform/http.ts';
 import { errorWords } from '../core/models/read-line.ts';

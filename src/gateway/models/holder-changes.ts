@@ -1,6 +1,5 @@
 // Copy and delete: quick changes that every holder of the model makes. Never answers 200 while a holder has not made it.
-import type { Store, Targets } from '../../fleet/core/stores.ts';
-import { holdersOf, storeName } from '../../fleet/core/stores.ts';
+import { holdersOf, storeName, type Store, type Targets } from '../../fleet/stores.ts';
 import { verdictOfHolders, type StoreAnswer, type Verdict } from '../core/models/verdict.ts';
 import type { ModelChange } from '../core/request/types.ts';
 import type { HttpExchange } from '../http-exchange.ts';

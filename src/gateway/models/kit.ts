@@ -1,8 +1,7 @@
 // What the model-changing routes share. Made once by routes.ts; holds no state of its own.
 import { BigoError } from '../../api/errors.ts';
 import { modelKey } from '../../api/names.ts';
-import { storesOf, type Store, type Targets } from '../../fleet/core/stores.ts';
-import { storeName } from '../../fleet/core/stores.ts';
+import { storeName, storesOf, type Store, type Targets } from '../../fleet/stores.ts';
 import type { Fleet, Log } from '../../fleet/types.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { StoreAnswer } from '../core/models/verdict.ts';

@@ -6,7 +6,11 @@ export interface LostWatch {
   end(): void;
 }
 
-export function whenLost(fleet: Fleet, name: string, lostMsMax: number): LostWatch {
+export function whenLost(
+  fleet: Pick<Fleet, 'snapshot' | 'onChange'>,
+  name: string,
+  lostMsMax: number,
+): LostWatch {
   const lost = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const look = (): void => {

@@ -8,7 +8,7 @@ import {
   storesWith,
   type Store,
   type Targets,
-} from '../../fleet/core/stores.ts';
+} from '../../fleet/stores.ts';
 import type { GatewayContext } from '../context.ts';
 import { withStream } from '../core/models/create-body.ts';
 import { CREATE_STAGES, PULL_STAGES, PUSH_STAGES } from '../core/models/progress.ts';

@@ -1,7 +1,7 @@
 // Does what a store missed while it was away, when it returns. Never more than one change at a time per store.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { storesOf, type Store } from '../../fleet/core/stores.ts';
+import { storesOf, type Store } from '../../fleet/stores.ts';
 import type { Fleet, Log } from '../../fleet/types.ts';
 import type { Clock } from '../../platform/clock.ts';
 import {

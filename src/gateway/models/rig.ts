@@ -7,9 +7,8 @@ import {
   type GatewaySettings,
   type TimeLimits,
 } from '../../api/settings.ts';
-import type { Timing } from '../../fleet/core/timing.ts';
 import { createFleet } from '../../fleet/fleet.ts';
-import type { Fleet } from '../../fleet/types.ts';
+import type { Fleet, FleetDeps } from '../../fleet/types.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
 import { startGateway } from '../gateway.ts';
@@ -24,10 +23,10 @@ export interface Rig {
 export interface RigOptions extends Partial<Pick<ModelRoutesDeps, 'placement' | 'rememberedFile'>> {
   readonly backends: readonly { readonly name: string; readonly url: string; readonly store?: string }[];
   readonly time?: Partial<TimeLimits>;
-  readonly timing?: Partial<Timing>;
+  readonly timing?: FleetDeps['timing'];
 }
 
-const QUICK: Partial<Timing> = { versionEveryMs: 100, versionRetryMs: 20, versionDownEveryMsMax: 100 };
+const QUICK: FleetDeps['timing'] = { versionEveryMs: 100, versionRetryMs: 20, versionDownEveryMsMax: 100 };
 
 export async function startRig(options: RigOptions): Promise<Rig> {
   const specs: BackendSpec[] = options.backends.map(({ name, url, store }) => ({

@@ -1,7 +1,7 @@
 // One change that runs on several stores at once and is followed by any number of clients. Ends with its last client.
 // Never starts a store twice, never keeps more than the latest state.
 import { BigoError } from '../../api/errors.ts';
-import { storeName, type Store, type Targets } from '../../fleet/core/stores.ts';
+import { storeName, type Store, type Targets } from '../../fleet/stores.ts';
 import { Progress, type ProgressLine, type Stages } from '../core/models/progress.ts';
 import {
   verdictOfProgress,

@@ -87,7 +87,7 @@ function sharedRefusal(refused: readonly StoreAnswer[]): Refusal | BigoError {
   return new BigoError('backend_failed', saidBy(refused), { backend: namesOf(refused) });
 }
 
-export function namesOf(answers: readonly StoreAnswer[]): string {
+function namesOf(answers: readonly StoreAnswer[]): string {
   return answers.map(({ backend }) => backend).join(', ');
 }
 
