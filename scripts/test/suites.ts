@@ -58,6 +58,16 @@ export const suites: readonly Suite[] = [
     showsOutput: false,
   },
   {
+    name: 'engine',
+    about: 'the embedded engine as a process, with a real model',
+    files: ['test/engine/**/*.test.ts'],
+    needs: ['smollm2', 'llama'],
+    budgetSeconds: 180,
+    filesAtOnce: 1,
+    testSecondsMax: 120,
+    showsOutput: false,
+  },
+  {
     name: 'gateway',
     about: 'the rules of carrying bytes, through real sockets',
     files: ['test/gateway/**/*.test.ts'],
