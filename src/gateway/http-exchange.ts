@@ -60,6 +60,10 @@ export class HttpExchange implements Exchange, OpenAnswer {
     return this.res.headersSent;
   }
 
+  get receiving(): boolean {
+    return !this.req.complete && !this.res.headersSent;
+  }
+
   get route(): Route {
     if (this.matched === undefined) throw new Error('no route was matched yet');
     return this.matched;

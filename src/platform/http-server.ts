@@ -12,8 +12,8 @@ import type { HostPort } from '../api/settings.ts';
 export interface OpenAnswer {
   /** The socket is closed; called at most once per request. */
   onConnectionClosed(): void;
-  /** Nothing else may be written to the socket once this is true. */
-  readonly started: boolean;
+  /** Its request has not fully arrived and nothing of its answer was written: an error of HTTP can still be its answer. */
+  readonly receiving: boolean;
 }
 
 export interface HttpServerOptions {
@@ -84,12 +84,8 @@ export class HttpServer {
     this.server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
       this.track(socket),
     );
-    this.server.on('request', (req: IncomingMessage, res: ServerResponse) =>
-      options.onRequest(req, res, false),
-    );
-    this.server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) =>
-      options.onRequest(req, res, true),
-    );
+    this.server.on('request', (req: IncomingMessage, res: ServerResponse) => this.take(req, res, false));
+    this.server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => this.take(req, res, true));
     this.server.on('checkExpectation', (req: IncomingMessage) =>
       this.refuse(req.socket, 'bad_http', 'The only expectation that is met is 100-continue.'),
     );
@@ -150,6 +146,12 @@ export class HttpServer {
     return this.sockets.size;
   }
 
+  private take(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
+    const wrong = ambiguity(req);
+    if (wrong === undefined) this.options.onRequest(req, res, expectsContinue);
+    else this.refuse(req.socket, 'bad_http', wrong);
+  }
+
   private clientError(error: NodeJS.ErrnoException, socket: Socket): void {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
@@ -164,7 +166,7 @@ export class HttpServer {
     const connection = connectionFor(socket);
     if (connection.refused) return;
     connection.refused = true;
-    if ([...connection.open].some(answer => answer.started)) {
+    if ([...connection.open].some(answer => !answer.receiving)) {
       socket.destroy();
       return;
     }
@@ -195,6 +197,22 @@ function makeServer(options: HttpServerOptions): http.Server {
     minVersion: 'TLSv1.2',
     ALPNProtocols: ['http/1.1'],
   });
+}
+
+/** What Node's parser lets through although two readers could understand it differently (RFC 9112 §2.3, §3.2, §6.1). */
+function ambiguity(req: IncomingMessage): string | undefined {
+  if (req.httpVersionMajor !== 1) return 'Only HTTP/1.0 and HTTP/1.1 are spoken here.';
+  const coding = req.headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    return 'The only transfer coding that is read here is chunked.';
+  }
+  let hosts = 0;
+  const raw = req.rawHeaders;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts > 1 ? 'The Host header is there twice.' : undefined;
 }
 
 function httpErrorOf(error: NodeJS.ErrnoException): { code: ErrorCode; message: string } {

@@ -178,7 +178,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     });
   fleet.start();
   await fleet.refresh();
-  const gateway = await startGateway(settings, {
+  const starting = startGateway(settings, {
     ...shared,
     fleet,
     version: 'test',
@@ -187,6 +187,11 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       handleBlob: async x => x.send(501, {}),
     },
     ...(options.frozenProbeMs !== undefined && { frozenProbeMs: options.frozenProbeMs }),
+  });
+  const gateway = await starting.catch(async (error: unknown) => {
+    await fleet.stop();
+    await Promise.all(backends.map(backend => backend.stop()));
+    throw error;
   });
   return new Rig({ backends, gateway, fleet, settings, fdsBefore });
 }

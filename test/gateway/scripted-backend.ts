@@ -30,6 +30,9 @@ export interface ScriptedBackend {
   models: readonly string[];
   loaded: readonly string[];
   version: string;
+  /** Paths of the fleet's own questions. */
+  readonly asked: string[];
+  failsTags: boolean;
   readonly openSockets: number;
   stop(): Promise<void>;
 }
@@ -95,6 +98,8 @@ class Scripted implements ScriptedBackend {
   models: readonly string[];
   loaded: readonly string[];
   version = '0.24.0';
+  readonly asked: string[] = [];
+  failsTags = false;
   private readonly sockets = new Set<Socket>();
   private readonly server = net.createServer(socket => this.accept(socket));
 
@@ -143,6 +148,7 @@ class Scripted implements ScriptedBackend {
   private answer(request: ScriptedRequest): void {
     const own = this.ownAnswer(request);
     if (own !== undefined) {
+      this.asked.push(request.path);
       request.socket.write(own);
       return;
     }
@@ -159,6 +165,8 @@ class Scripted implements ScriptedBackend {
     if (headers.has('x-request-id')) return undefined;
     if (method === 'GET' && path === '/api/version')
       return httpAnswer(200, JSON.stringify({ version: this.version }));
+    if (method === 'GET' && path === '/api/tags' && this.failsTags)
+      return httpAnswer(500, '{"error":"disk"}');
     if (method === 'GET' && path === '/api/tags')
       return httpAnswer(200, JSON.stringify({ models: this.models.map(tagOf) }));
     if (method === 'GET' && path === '/api/ps')
