@@ -8,7 +8,7 @@ import type { Consideration } from './messages.ts';
 import { freeSlots, mayProbe, startProbe } from './slots.ts';
 import type { Ask, Candidate, Emit, Place, State, Ticket } from './state.ts';
 import { rateOf, wakeBy } from './state.ts';
-import { barred, choose, shut } from './usable.ts';
+import { barred, choose, failedJustNow, shut } from './usable.ts';
 
 interface Slot {
   readonly candidate: Candidate;
@@ -218,7 +218,7 @@ export function consider(moment: Moment, ticket: Ticket): Consideration[] {
     const skipped =
       barred(backend, ticket) ??
       shut(candidate, moment.nowMs) ??
-      (ticket.spec.tried.includes(backend.name) ? 'tried' : undefined);
+      (failedJustNow(candidate, ticket) ? 'tried' : undefined);
     if (skipped !== undefined) considered.push({ backend: backend.name, skipped });
     else considered.push({ backend: backend.name, ...firstTokenMs(moment, ticket, candidate) });
   }

@@ -184,6 +184,18 @@ test('a ticket that comes back after a failure keeps its place and avoids the ba
   assert.notEqual(again.backend, first.backend);
 });
 
+test('a backend that failed a request may serve it again once it answered a probe since', () => {
+  const rig = new Rig([aBackend('b0', { loaded: ['m'] }), aBackend('b1', { loaded: ['m'] })]);
+  rig.arrive('other', { only: ['b1'] });
+  rig.arrive('r1');
+  rig.after(5).done('r1', 'failed');
+  assert.deepEqual(words(rig.arrive('r1', { arrivedAtMs: 0, tried: ['b0'] })), []);
+  const effects = rig
+    .after(2_000)
+    .fleet([aBackend('b0', { loaded: ['m'] }), aBackend('b1', { loaded: ['m'] })]);
+  assert.deepEqual(words(effects), ['dispatch r1 b0 retry']);
+});
+
 test('a request with another num_ctx does not go to the runner that would have to reload', () => {
   const rig = new Rig([aBackend('b0', { loaded: ['m'] }), aBackend('b1')]);
   assert.deepEqual(words(rig.arrive('r1', { options: { num_ctx: 8_192 } })), ['load b1 w-m|num_ctx=8192']);

@@ -52,7 +52,7 @@ export interface Choice {
 /**
  * 1. Backends that are barred are out. 2. Those shut by a breaker are out, unless that leaves none:
  *    then the one whose backend breaker opens first is tried (a model's own breaker is never forced).
- * 3. Those that failed this request are out, unless that leaves none.
+ * 3. Those that failed this request are out until they answered a probe since, unless that leaves none.
  */
 export function choose(ticket: Ticket, nowMs: number): Choice {
   const open: Candidate[] = [];
@@ -67,8 +67,12 @@ export function choose(ticket: Ticket, nowMs: number): Choice {
     return leastBad === undefined ? { usable: [], failOpen: false } : { usable: [leastBad], failOpen: true };
   }
   if (ticket.spec.tried.length === 0) return { usable: open, failOpen: false };
-  const fresh = open.filter(candidate => !ticket.spec.tried.includes(candidate.backend.name));
+  const fresh = open.filter(candidate => !failedJustNow(candidate, ticket));
   return { usable: fresh.length > 0 ? fresh : open, failOpen: false };
+}
+
+export function failedJustNow(candidate: Candidate, ticket: Ticket): boolean {
+  return ticket.spec.tried.includes(candidate.backend.name) && !answeredSince(candidate);
 }
 
 function answeredSince({ backend }: Candidate): boolean {
