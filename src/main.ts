@@ -62,7 +62,10 @@ async function startGateway(settings: GatewaySettings, log: Log): Promise<Runnin
       url: running.url,
       adminUrl: running.adminUrl,
       drain: () => running.drain(),
-      close: () => running.close().finally(stopRest),
+      close: async () => {
+        await running.close();
+        await stopRest();
+      },
       reload: async next => {
         await running.reload(next);
         current = next;

@@ -88,15 +88,21 @@ class AnswerReader {
   #think(thinking: unknown): void {
     if (typeof thinking !== 'string' || thinking === '' || this.#isSilent) return;
     this.#isThinking = true;
-    this.#app.terminal.draw(this.#app.terminal.paintErr('dim', thinking));
+    this.#app.terminal.draw(this.#app.terminal.paintErr('dim', harmless(thinking)));
   }
 
   async #say(content: string): Promise<void> {
     if (this.#isThinking) this.#app.terminal.draw('\n\n');
     this.#isThinking = false;
     this.#text += content;
-    if (!this.#isSilent) await this.#app.terminal.write(content);
+    if (!this.#isSilent)
+      await this.#app.terminal.write(this.#app.terminal.isTty ? harmless(content) : content);
   }
+}
+
+/** A model may write escape codes; they must not drive the terminal. */
+function harmless(text: string): string {
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
 }
 
 /** undefined = the line is cut short. */

@@ -41,7 +41,7 @@ async function runGateway(app: App, flags: ServerFlags): Promise<number> {
     loaded,
     load,
     logging,
-    shutdown: onShutdown(endAtOnce(logging, () => {})),
+    shutdown: onShutdown(endAtOnce(logging)),
     complete: settings => settings,
     stopRest: async () => {},
     killRest: () => {},

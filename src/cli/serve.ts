@@ -43,15 +43,11 @@ const watchMs = 1000;
 const bindTriesMax = 5;
 
 /** Until `serve` has taken over, a signal ends everything at once: nothing was accepted yet. */
-export function endAtOnce(logging: Logging, kill: () => void): ShutdownHandlers {
-  const atOnce = () => {
-    kill();
-    logging.flush();
-  };
+export function endAtOnce({ flush }: Logging): ShutdownHandlers {
   return {
-    atOnce,
+    atOnce: flush,
     begin: signal => {
-      atOnce();
+      flush();
       process.exit(exitCodeOf(signal));
     },
   };

@@ -60,7 +60,7 @@ async function startFleet(app: App, { found, dir, loaded, logging }: Start): Pro
     supervisor.kill();
     dir.release();
   };
-  // Until they answer nobody else can end them.
+  // A signal before they answer ends this process: they must not outlive it.
   process.once('exit', kill);
   const backends = supervisor.backends();
   await onceAllAnswer(supervisor, async http => {

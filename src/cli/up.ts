@@ -36,10 +36,9 @@ async function up(app: App, flags: ServerFlags): Promise<number> {
   const loaded = load();
   const logging = startLogging(app, flags);
   for (const note of loaded.notes) app.terminal.tell(`note: ${note}`);
-  let fleet: UpFleet | undefined;
   let model: string | undefined;
-  const shutdown = onShutdown(endAtOnce(logging, () => fleet?.kill()));
-  fleet = await findFleet(app, loaded, logging);
+  const shutdown = onShutdown(endAtOnce(logging));
+  const fleet = await findFleet(app, loaded, logging);
   const { backends } = fleet;
   const started = fleet.model;
   return serve({
@@ -50,8 +49,8 @@ async function up(app: App, flags: ServerFlags): Promise<number> {
     logging,
     shutdown,
     complete: settings => withBackends(settings, backends),
-    stopRest: () => fleet?.stop() ?? Promise.resolve(),
-    killRest: () => fleet?.kill(),
+    stopRest: () => fleet.stop(),
+    killRest: () => fleet.kill(),
     prepare: async gateway => {
       model = started ?? (await seeToModel(app, gateway, loaded.config.engine.model));
     },

@@ -34,7 +34,7 @@ export function createTerminal(env: Environment, whenPipeCloses: { mode: 'end' |
   return {
     isTty: stdout.isTTY === true,
     isErrTty: stderr.isTTY === true,
-    columns: stdout.columns ?? 80,
+    columns: stderr.columns || stdout.columns || 80,
     print: line => void stdout.write(`${line}\n`),
     tell: line => void stderr.write(`${line}\n`),
     write: text => new Promise(resolve => void stdout.write(text, () => resolve())),
