@@ -200,3 +200,18 @@ test('with keys, a key is needed and an admin token opens the admin port', async
   assert.match(refused.stderr, /--key or BIGO_KEY/);
   assert.equal((await home.run(['ls'], { env: { BIGO_KEY: key } })).code, 0);
 });
+
+test('a tier of the configuration is an alias: run -t fast asks the model behind it', async t => {
+  const home = aHome(t);
+  const fake = await aFake(t, { models: [{ name: 'qwen3:8b' }, { name: 'llama3.2:1b' }] });
+  const env = { BIGO_WORKERS_OLLAMA_MODELS_FAST: 'llama3.2:1b' };
+  const running = home.start(['gateway', '--backend', fake.url, ...ANY_PORT], { env });
+  await running.ready();
+  const result = await home.run(['run', '-t', 'fast', 'capital of France?']);
+  assert.equal(result.code, 0, result.stderr);
+  const asked = fake.state().seen.find(seen => seen.url === '/api/chat');
+  assert.match(asked?.body ?? '', /"llama3\.2:1b"/);
+  const other = await home.run(['run', '-t', 'reasoning', 'x']);
+  assert.equal(other.code, 64);
+  assert.match(other.stderr, /workers\.ollama\.models\.reasoning/);
+});
