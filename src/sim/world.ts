@@ -1,11 +1,8 @@
 // A simulated day: the real scheduler (or a peer's policy) in front of models of Ollama, on a fake clock.
 // Never uses real time; the same plan and seed give the same day. It checks the laws of the queue while it runs.
-import type { BackendView, ModelOnDisk } from '../api/fleet.ts';
 import { modelKey } from '../api/names.ts';
-import type { Effect, SchedulerEvent, TicketSpec } from '../gateway/core/scheduler/messages.ts';
-import { onDisk, viewOf } from './fleet-view.ts';
-import { createOllamaModel } from './ollama-model.ts';
-import type { OllamaModel } from './ollama-model.ts';
+import type { Effect, SchedulerEvent } from '../gateway/core/scheduler/messages.ts';
+import { viewOf } from './fleet-view.ts';
 import type { OllamaEvent } from './ollama-types.ts';
 import type {
   Router,
@@ -17,20 +14,6 @@ import type {
   SimRequest,
   SimResult,
 } from './types.ts';
-
-interface Server {
-  readonly backend: SimBackend;
-  readonly models: ReadonlyMap<string, ModelOnDisk>;
-  readonly byName: ReadonlyMap<string, SimModel>;
-  readonly ollama: OllamaModel;
-  up: boolean;
-  draining: boolean;
-  view: BackendView;
-  nextPollMs: number;
-  /** Load calls of the gateway under way: request id → runner key. */
-  readonly loads: Map<string, string>;
-  readonly running: Map<string, number>;
-}
 
 interface Call {
   readonly id: string;
@@ -388,61 +371,4 @@ class World {
   #broken(law: string): void {
     if (this.#violations.length < 20) this.#violations.push(`at ${Math.round(this.#nowMs)} ms: ${law}`);
   }
-}
-
-function serverOf(backend: SimBackend): Server {
-  const models = new Map<string, ModelOnDisk>();
-  const byName = new Map<string, SimModel>();
-  for (const model of backend.models) {
-    const disk = onDisk(model);
-    models.set(disk.key, disk);
-    byName.set(disk.key, model);
-  }
-  const seen = { up: true, draining: false, polledAtMs: 0, runners: [] };
-  return {
-    backend,
-    models,
-    byName,
-    ollama: createOllamaModel(backend.params),
-    up: true,
-    draining: false,
-    view: viewOf(backend, models, seen),
-    nextPollMs: 0,
-    loads: new Map(),
-    running: new Map(),
-  };
-}
-
-function openResult(request: SimRequest): SimResult {
-  return {
-    id: request.id,
-    request,
-    outcome: 'open',
-    code: undefined,
-    dispatchedMs: undefined,
-    firstTokenMs: undefined,
-    endMs: undefined,
-    backend: undefined,
-    reason: undefined,
-    estimateMs: undefined,
-    attempts: 0,
-  };
-}
-
-export function ticketOf(request: SimRequest, tried: readonly string[]): TicketSpec {
-  return {
-    id: request.id,
-    model: modelKey(request.model) ?? request.model,
-    kind: 'generate',
-    versionMin: '0.0.0',
-    options: request.options,
-    priority: request.priority,
-    tenant: request.tenant,
-    bodyBytes: request.promptBytes,
-    promptBytes: request.promptBytes,
-    prefix: request.prefix,
-    arrivedAtMs: request.atMs,
-    queueDeadlineMs: request.atMs + request.waitMsMax,
-    tried,
-  };
 }

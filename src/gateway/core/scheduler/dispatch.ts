@@ -226,7 +226,7 @@ export function consider(moment: Moment, ticket: Ticket): Consideration[] {
 }
 
 /** Estimated ms from now until the first token, if the ticket went there. */
-export function firstTokenMs(
+function firstTokenMs(
   moment: Moment,
   ticket: Ticket,
   candidate: Candidate,

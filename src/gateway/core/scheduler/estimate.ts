@@ -39,7 +39,7 @@ export function unloadMs(state: State, className: string): number {
 }
 
 /** Expected time until the request ends, given how long it runs already. */
-export function residualMs(state: State, ticket: Ticket, nowMs: number): number {
+function residualMs(state: State, ticket: Ticket, nowMs: number): number {
   const backend = ticket.backend;
   if (backend === undefined) return 0;
   const meanMs = serviceMs(state, ticket.key, backend.view.spec.class);

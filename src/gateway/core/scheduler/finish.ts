@@ -105,7 +105,7 @@ function judge(moment: Moment, backend: Backend, ticket: Ticket, outcome: Outcom
   onFailure(made.breaker, { ...open, failuresMax: limits.modelBreakerFailures }, moment.nowMs);
 }
 
-export function placeOf(ticket: Ticket): Place | undefined {
+function placeOf(ticket: Ticket): Place | undefined {
   const place = ticket.backend?.places.get(ticket.key);
   return place?.running.has(ticket.spec.id) === true ? place : undefined;
 }

@@ -62,13 +62,13 @@ function planFor(moment: Moment, ask: Ask, head: Ticket, emit: Emit): void {
     // One load of a model at a time: what it brings is seen before more is spent on it.
     if (usable.some(({ backend, key }) => backend.load?.key === key)) return;
     const plan = bestCopy(moment, ask, plans, supply);
-    if (plan !== undefined) begin(moment, ask, plan, 'load_copy', emit);
+    if (plan !== undefined) begin(moment, { ask, plan, reason: 'load_copy' }, emit);
     return;
   }
   const plan = bestCold(moment, ask, plans, usable);
   if (plan === undefined) return;
   if (!starved && !patienceIsOver(moment, ask, plan)) return;
-  begin(moment, ask, plan, starved ? 'load_starved' : 'load_cold', emit);
+  begin(moment, { ask, plan, reason: starved ? 'load_starved' : 'load_cold' }, emit);
 }
 
 function supplyHere(usable: readonly Candidate[]): Supply {
@@ -209,7 +209,13 @@ function bestCopy(moment: Moment, ask: Ask, plans: readonly Plan[], supply: Supp
   return best;
 }
 
-function begin(moment: Moment, ask: Ask, plan: Plan, reason: PlaceReason, emit: Emit): void {
+interface Order {
+  readonly ask: Ask;
+  readonly plan: Plan;
+  readonly reason: PlaceReason;
+}
+
+function begin(moment: Moment, { ask, plan, reason }: Order, emit: Emit): void {
   const { backend, key, disk } = plan.candidate;
   const idle = plan.victims.every(place => place.running.size === 0 && plan.evictionMs < 1);
   const load: PendingLoad = {

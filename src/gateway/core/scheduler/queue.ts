@@ -2,7 +2,7 @@
 // Never decides where a ticket goes; never drops one.
 import type { Priority, TicketSpec } from './messages.ts';
 
-export const PRIORITIES = ['high', 'normal', 'low', 'batch'] as const satisfies readonly Priority[];
+const PRIORITIES = ['high', 'normal', 'low', 'batch'] as const satisfies readonly Priority[];
 
 export function rankOf(priority: Priority): number {
   return PRIORITIES.indexOf(priority);

@@ -144,7 +144,7 @@ export interface State {
   wakeAtMs: number | undefined;
 }
 
-export const tenantsMax = 10_000;
+const tenantsMax = 10_000;
 const asksMax = 4_096;
 
 export interface StateOptions {
