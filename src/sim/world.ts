@@ -4,16 +4,9 @@ import { modelKey } from '../api/names.ts';
 import type { Effect, SchedulerEvent } from '../gateway/core/scheduler/messages.ts';
 import { viewOf } from './fleet-view.ts';
 import type { OllamaEvent } from './ollama-types.ts';
-import type {
-  Router,
-  SimBackend,
-  SimFault,
-  SimModel,
-  SimPlan,
-  SimReport,
-  SimRequest,
-  SimResult,
-} from './types.ts';
+import { openResult, serverOf, ticketOf } from './server.ts';
+import type { Server } from './server.ts';
+import type { Router, SimFault, SimPlan, SimReport, SimRequest, SimResult } from './types.ts';
 
 interface Call {
   readonly id: string;
