@@ -105,6 +105,19 @@ test('a model that no backend has is not found', () => {
   assert.deepEqual(words(rig.arrive('r1', { model: 'x:latest' })), ['reject r1 model_not_found']);
 });
 
+test('a model may be on a backend that was not asked yet: the ticket waits for its answer', () => {
+  const rig = new Rig([aBackend('b0', { state: 'unknown', models: [] })]);
+  assert.deepEqual(words(rig.arrive('r1')), []);
+  assert.deepEqual(words(rig.after(50).fleet([aBackend('b0', { loaded: ['m'] })])), [
+    'dispatch r1 b0 warm_waited',
+  ]);
+  const other = new Rig([aBackend('b0', { state: 'unknown', models: [] })]);
+  other.arrive('r1');
+  assert.deepEqual(words(other.after(50).fleet([aBackend('b0', { models: [] })])), [
+    'reject r1 model_not_found',
+  ]);
+});
+
 test('a declared model waits for a backend that has it', () => {
   const rig = new Rig([aBackend('b0')], { declared: new Set(['x:latest']) });
   assert.deepEqual(words(rig.arrive('r1', { model: 'x:latest' })), []);

@@ -107,7 +107,7 @@ function arrive(moment: Moment, spec: TicketSpec, emit: (effect: Effect) => void
   const { state } = moment;
   if (state.tickets.has(spec.id)) return true;
   const ask = askOf(state, spec);
-  if (ask.candidates.length === 0 && !state.declared.has(spec.model)) {
+  if (isNowhere(state, ask)) {
     const message = `model '${spec.model}' not found`;
     emit({ type: 'reject', id: spec.id, code: 'model_not_found', message, retryAfterMs: 0 });
     return true;
@@ -129,6 +129,13 @@ function arrive(moment: Moment, spec: TicketSpec, emit: (effect: Effect) => void
   }
   wakeBy(state, spec.queueDeadlineMs);
   return false;
+}
+
+/** No backend has it, nobody declared it, and every backend was asked: a backend not asked yet may have it. */
+function isNowhere(state: State, ask: Ask): boolean {
+  if (ask.candidates.length > 0 || state.declared.has(ask.model)) return false;
+  for (const backend of state.backends.values()) if (backend.view.state === 'unknown') return false;
+  return true;
 }
 
 function newTicket(state: State, spec: TicketSpec, ask: Ask): Ticket {
@@ -250,7 +257,7 @@ function rejectOverdue(moment: Moment, ask: Ask, emit: (effect: Effect) => void)
 /** The model vanished everywhere, or it failed to load wherever it could: waiting longer would help nobody. */
 function rejectHopeless(moment: Moment, ask: Ask, emit: (effect: Effect) => void): void {
   const { state, nowMs } = moment;
-  if (ask.candidates.length === 0 && !state.declared.has(ask.model)) {
+  if (isNowhere(state, ask)) {
     const why = { code: 'model_not_found', message: `model '${ask.model}' not found` } as const;
     for (const ticket of [...ask.queue]) reject(moment, ticket, why, emit);
     return;
