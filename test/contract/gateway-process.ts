@@ -1,7 +1,7 @@
 // Starts `bigo gateway` as a process of its own on free ports, and ends it by its id. Never shares its state folder.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -26,15 +26,27 @@ export interface GatewayProcess {
   stop(): Promise<void>;
 }
 
+export interface GatewayOptions {
+  readonly flags?: readonly string[];
+  /** The configuration file, as an object (YAML reads JSON). */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly listen?: string;
+}
+
 export async function startGatewayProcess(
   backends: readonly string[],
-  flags: readonly string[] = [],
+  options: GatewayOptions = {},
 ): Promise<GatewayProcess> {
   const home = await mkdtemp(path.join(tmpdir(), 'bigo-gateway-'));
-  const args = ['gateway', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
+  const args = ['gateway', '--listen', options.listen ?? '127.0.0.1:0', '--admin', '127.0.0.1:0'];
   for (const backend of backends) args.push('--backend', backend);
+  if (options.config !== undefined) {
+    const file = path.join(home, 'config.yaml');
+    await writeFile(file, JSON.stringify(options.config));
+    args.push('--config', file);
+  }
   const env = { PATH: process.env['PATH'], HOME: home, XDG_RUNTIME_DIR: home, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [main, ...args, ...flags], {
+  const child = spawn(process.execPath, [main, ...args, ...(options.flags ?? [])], {
     cwd: home,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -210,7 +210,7 @@ async function run(
   const { said, writer } = answer;
   const { schedule, options } = call.fake;
   const startedMs = schedule.nowMs();
-  const pieces = piecesOf(said, inference);
+  const pieces = padded(piecesOf(said, inference), model.seed.padBytes ?? 0);
   const teller = new Teller(pieces, options.tokenMs, { call, writer });
   let scheduledMs = startedMs;
   let promptMs = 0;
@@ -281,6 +281,11 @@ function piecesOf(said: Said, inference: Inference): Piece[] {
     pieces.push({ content: '', toolCall: { id, ...said.toolCall } });
   }
   return pieces;
+}
+
+function padded(pieces: readonly Piece[], padBytes: number): Piece[] {
+  const pad = 'x'.repeat(padBytes);
+  return pieces.map(piece => (padBytes === 0 ? piece : { ...piece, content: piece.content + pad }));
 }
 
 function logprobOf(token: string, top: number): unknown {

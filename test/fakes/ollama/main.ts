@@ -13,7 +13,7 @@ const HELP = `usage: node test/fakes/ollama/main.ts [options]
   --device gpu|cpu  --unload-ms N   --memory-bytes N
   --load-ms N | --load-ms-per-gib N  --token-ms N  --prompt-ms-per-kib N
   --tokens-median N  --tokens-sigma N  --seed N  --pull-ms N  --context-length N
-  --version TEXT  --origins A,B
+  --version TEXT  --origins A,B  --backlog N
 `;
 
 const NUMBERS: Readonly<Record<string, keyof FakeOptions>> = {
@@ -33,6 +33,7 @@ const NUMBERS: Readonly<Record<string, keyof FakeOptions>> = {
   seed: 'seed',
   'pull-ms': 'pullMs',
   'context-length': 'contextLength',
+  backlog: 'backlog',
 };
 const TEXTS = ['listen', 'models', 'registry', 'device', 'version', 'origins'];
 

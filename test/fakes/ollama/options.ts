@@ -23,6 +23,8 @@ export interface ModelSeed {
   readonly remoteModel?: string;
   /** Error of every load. */
   readonly loadError?: string;
+  /** Bytes added to every token, to make big streams. */
+  readonly padBytes?: number;
   readonly fault?: Fault;
 }
 
@@ -55,6 +57,8 @@ export interface FakeOptions {
   readonly contextLength: number;
   /** Origins beside loopback's. */
   readonly origins: readonly string[];
+  /** Connections that the kernel keeps while nobody accepts them. */
+  readonly backlog: number;
 }
 
 const gib = 1024 ** 3;
@@ -108,4 +112,5 @@ export const DEFAULT_OPTIONS: FakeOptions = {
   pullMs: 50,
   contextLength: 4096,
   origins: [],
+  backlog: 511,
 };

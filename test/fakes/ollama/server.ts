@@ -99,10 +99,10 @@ class Host implements FakeOllama {
   }
 
   async listen(): Promise<void> {
-    const { port, host } = this.#fake.options;
+    const { port, host, backlog } = this.#fake.options;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(port, host, resolve);
+      this.#server.listen(port, host, backlog, resolve);
     });
   }
 
@@ -161,6 +161,8 @@ class Host implements FakeOllama {
       if (route.struct === undefined) this.#record(req, Buffer.alloc(0));
       const fault = this.#fake.faults.take(path, textOf(body['model']));
       out.fault = fault;
+      if (fault?.kind === 'status')
+        throw new Refusal(fault.status ?? 500, fault.message ?? 'the fake was told to fail');
       if (fault !== undefined && commit(fault, out)) return;
       if (res.destroyed) return;
       await route.handle({ fake: this.#fake, req, res, out, path, params, body });
@@ -243,9 +245,6 @@ function commit(fault: Fault, out: Outlet): boolean {
     case 'html':
       out.full(fault.status ?? 200, '<!doctype html><title>It works</title><p>nginx</p>', 'text/html');
       return true;
-    case 'status':
-      out.json(fault.status ?? 500, { error: fault.message ?? 'the fake was told to fail' });
-      return true;
     case 'redirect':
       out.head(307, { Location: fault.location ?? 'http://127.0.0.1:1/', 'Content-Length': 0 });
       out.end();
@@ -256,6 +255,7 @@ function commit(fault: Fault, out: Outlet): boolean {
     case 'informational':
       for (let count = 0; count < informationalCount; count++) res.writeProcessing();
       return false;
+    case 'status':
     case 'gzip':
     case 'die_before_first_byte':
     case 'die_after':
