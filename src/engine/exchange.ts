@@ -17,7 +17,7 @@ export interface Exchange {
   readonly errorShape: ErrorShape;
 }
 
-export const bodyBytesMax = 100 * 1024 * 1024;
+const bodyBytesMax = 100 * 1024 * 1024;
 
 /** `struct` is the name that Ollama's messages use for this body. */
 export async function readJson(exchange: Exchange, struct: string): Promise<JsonObject> {

@@ -1,3 +1,4 @@
+// Where a first model comes from, with stores made here. Never reaches beyond loopback.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,4 @@
+// Loading, eviction and waiting, with runners that only note what happens to them. Never loads weights.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseModelName } from '../api/names.ts';

@@ -28,7 +28,7 @@ export interface EngineOptions {
 }
 
 /** The version of the Ollama whose API this is: gateways choose routes by it. */
-export const apiVersion = '0.24.0';
+const apiVersion = '0.24.0';
 
 export async function serveEngine(options: EngineOptions): Promise<Listening> {
   const store = await openStore(options.store);

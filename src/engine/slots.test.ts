@@ -1,3 +1,4 @@
+// Slots: order, leaving, prefixes. Never runs a model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LlamaSequence } from './llama-types.ts';

@@ -146,7 +146,7 @@ async function readEntry(path: string, name: ModelName): Promise<ManifestEntry |
   }
 }
 
-export function isMissing(error: unknown): boolean {
+function isMissing(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code;
   return code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR';
 }

@@ -1,3 +1,4 @@
+// How many threads an engine takes. Never starts one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { countCores, engineThreads } from './threads.ts';

@@ -1,3 +1,4 @@
+// Every dialect's answers, from the same pieces. Never runs a model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AnthropicWriter, anthropicError } from './anthropic-answer.ts';

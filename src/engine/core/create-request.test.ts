@@ -1,3 +1,4 @@
+// What a create request may say. Never touches a store.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mergedParameters, readCreate } from './create-request.ts';

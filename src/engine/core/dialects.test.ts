@@ -1,3 +1,4 @@
+// OpenAI and Anthropic requests as native ones. Never answers them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readAnthropic } from './anthropic-request.ts';

@@ -1,3 +1,4 @@
+// Who gives way, and when. Never unloads anything.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseVictim, whenIdle } from './eviction.ts';

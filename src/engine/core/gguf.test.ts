@@ -1,3 +1,4 @@
+// GGUF headers, written here byte by byte. Never needs a model file.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NotGguf, ggufFacts, humanNumber, parseGguf } from './gguf.ts';

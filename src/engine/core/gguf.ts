@@ -221,7 +221,7 @@ function kindOfFile(metadata: ReadonlyMap<string, GgufValue>, architecture: stri
     : 'model';
 }
 
-export function countParameters(header: GgufHeader): number {
+function countParameters(header: GgufHeader): number {
   return header.tensors.reduce((sum, tensor) => sum + tensor.shape.reduce((size, edge) => size * edge, 1), 0);
 }
 

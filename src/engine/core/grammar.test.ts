@@ -1,3 +1,4 @@
+// Grammars of JSON schemas, rule by rule. Never runs llama.cpp: test/engine does.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JSON_GRAMMAR, schemaGrammar } from './grammar.ts';

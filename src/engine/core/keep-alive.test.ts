@@ -1,3 +1,4 @@
+// keep_alive in all its forms. Never reads a clock.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { foreverMs, parseGoDuration, parseKeepAlive } from './keep-alive.ts';

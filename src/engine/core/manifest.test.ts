@@ -1,3 +1,4 @@
+// Manifests, digests and the names in the store. Never opens a file.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+// Chat messages on their way to a template. Never renders one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { foldSystem, readMessages, refuseImages, templateMessages, withoutOldest } from './messages.ts';

@@ -60,7 +60,7 @@ export function fullName(name: ModelName): string {
   return `${name.host}/${name.namespace}/${name.model}:${name.tag}`;
 }
 
-export function detailsOf(config: ModelConfig, parent: string): JsonObject {
+function detailsOf(config: ModelConfig, parent: string): JsonObject {
   return {
     parent_model: parent,
     format: config['model_format'] ?? '',
@@ -71,7 +71,7 @@ export function detailsOf(config: ModelConfig, parent: string): JsonObject {
   };
 }
 
-export function tagsEntry(model: StoredModel): JsonObject {
+function tagsEntry(model: StoredModel): JsonObject {
   const name = displayName(model.name);
   const remote = { remote_model: model.config['remote_model'], remote_host: model.config['remote_host'] };
   return {
@@ -136,7 +136,7 @@ export function showOf(input: ShowInput): JsonObject {
     system,
     details: detailsOf(model.config, model.parent),
     messages: model.messages.map(({ role, content }) => ({ role, content })),
-    model_info: infoOf(header, input.verbose),
+    model_info: infoOf(header, model.facts.parameterCount, input.verbose),
     tensors: header.tensors,
     capabilities: capabilitiesOf(model.facts),
     modified_at: model.modifiedAt,
@@ -155,15 +155,11 @@ function withoutEmpty(fields: JsonObject): JsonObject {
 
 const HIDDEN = new Set(['general.name', 'tokenizer.chat_template']);
 
-function infoOf(header: GgufHeader, verbose: boolean): JsonObject {
+function infoOf(header: GgufHeader, parameterCount: number, verbose: boolean): JsonObject {
   const entries = [...header.metadata].filter(([key]) => !HIDDEN.has(key));
-  const counted: [string, GgufValue] = ['general.parameter_count', header.tensors.reduce(addTensor, 0)];
+  const counted: [string, GgufValue] = ['general.parameter_count', parameterCount];
   const sorted = [...entries, counted].sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(sorted.map(([key, value]) => [key, plain(value, verbose)]));
-}
-
-function addTensor(sum: number, tensor: { readonly shape: readonly number[] }): number {
-  return sum + tensor.shape.reduce((size, edge) => size * edge, 1);
 }
 
 /** Arrays are shown only when asked for, and long ones never: their items are not kept. */

@@ -45,7 +45,7 @@ function isPlain(delta: Delta): boolean {
   return delta.thinking === '' && delta.toolCalls.length === 0 && delta.logprobs.length === 0;
 }
 
-export function isoTime(nowMs: number): string {
+function isoTime(nowMs: number): string {
   return new Date(nowMs).toISOString();
 }
 

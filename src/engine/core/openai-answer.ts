@@ -19,7 +19,7 @@ export function openAiError(status: number, message: string): JsonObject {
 const data = (value: JsonObject): string => `data: ${JSON.stringify(value)}\n\n`;
 const failure = (message: string): string => data(openAiError(500, message));
 
-export function openAiToolCalls(calls: readonly ToolCall[], from = 0): JsonObject[] {
+function openAiToolCalls(calls: readonly ToolCall[], from = 0): JsonObject[] {
   return calls.map((call, at) => ({
     id: call.id,
     index: from + at,
@@ -28,7 +28,7 @@ export function openAiToolCalls(calls: readonly ToolCall[], from = 0): JsonObjec
   }));
 }
 
-export function openAiUsage(final: Final): JsonObject {
+function openAiUsage(final: Final): JsonObject {
   const promptTokens = final.metrics?.promptTokens ?? 0;
   const tokens = final.metrics?.tokens ?? 0;
   return { prompt_tokens: promptTokens, completion_tokens: tokens, total_tokens: promptTokens + tokens };

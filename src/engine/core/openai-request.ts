@@ -131,7 +131,7 @@ function nameOfCall(all: readonly JsonObject[], id: string | undefined): string 
     : undefined;
 }
 
-export function readToolCall(raw: JsonObject): ToolCall {
+function readToolCall(raw: JsonObject): ToolCall {
   const call = fieldsOf('ToolCall', raw).read('function', 'object') ?? {};
   return {
     id: fieldsOf('ToolCall', raw).read('id', 'string') ?? '',

@@ -1,3 +1,4 @@
+// Options in layers, and what they change in a runner. Never loads one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT_OPTIONS, resolveOptions, runnerShape, sameShape } from './options.ts';

@@ -26,7 +26,7 @@ export interface Options {
 
 type Kind = 'integer' | 'float32' | 'boolean' | 'array';
 
-export const OPTION_KINDS = {
+const OPTION_KINDS = {
   num_ctx: 'integer',
   num_batch: 'integer',
   num_gpu: 'integer',

@@ -1,3 +1,4 @@
+// Prompts that are too long. Never tokenises.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+// Native requests, right and wrong. Never looks at a model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readChat, readEmbed, readGenerate } from './requests.ts';

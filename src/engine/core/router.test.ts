@@ -1,3 +1,4 @@
+// Routes, origins and hosts. Never serves.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findRoute, hostAllowed, originAllowed } from './router.ts';

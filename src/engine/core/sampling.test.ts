@@ -1,3 +1,4 @@
+// Choosing a token from probabilities, with a seed. Never asks a model.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEFAULT_OPTIONS } from './options.ts';

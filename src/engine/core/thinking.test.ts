@@ -1,3 +1,4 @@
+// Thinking apart from content, however the answer is cut. Never judges text.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

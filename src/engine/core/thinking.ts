@@ -11,7 +11,7 @@ export interface ThinkingParser {
 }
 
 export const OPENING_TAG = '<think>';
-export const CLOSING_TAG = '</think>';
+const CLOSING_TAG = '</think>';
 
 type State = 'before' | 'inside' | 'after' | 'content';
 

@@ -1,3 +1,4 @@
+// Tool calls in the forms that models write. Never calls a tool.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -92,7 +92,7 @@ function leftover(text: string): string {
 }
 
 /** The first complete JSON object in the text. */
-export function nextObject(text: string): { value: JsonObject; end: number } | undefined {
+function nextObject(text: string): { value: JsonObject; end: number } | undefined {
   const start = text.indexOf('{');
   if (start < 0) return undefined;
   let depth = 0;
