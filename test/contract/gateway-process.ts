@@ -1,4 +1,4 @@
-// Starts `bigo gateway` as a process of its own on free ports, and ends it by its id. Never shares its state folder.
+// Starts `bigo gateway` or `bigo engine` as a process of its own on free ports, and ends it by its id. Never shares its state folder.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -12,9 +12,8 @@ const startMsMax = 20_000;
 const stopMsMax = 5_000;
 const logBytesMax = 1024 * 1024;
 
-export interface GatewayProcess {
+export interface BigoProcess {
   readonly url: string;
-  readonly admin: string;
   readonly pid: number;
   /** What it wrote to stderr, the end of it. */
   log(): string;
@@ -24,6 +23,10 @@ export interface GatewayProcess {
   /** Resolves to the exit code; null when a signal ended it. */
   exited(): Promise<number | null>;
   stop(): Promise<void>;
+}
+
+export interface GatewayProcess extends BigoProcess {
+  readonly admin: string;
 }
 
 export interface GatewayOptions {
@@ -45,15 +48,26 @@ export async function startGatewayProcess(
     await writeFile(file, JSON.stringify(options.config));
     args.push('--config', file);
   }
+  return start([...args, ...(options.flags ?? [])], home);
+}
+
+/** One thread, one place. */
+export async function startEngineProcess(): Promise<BigoProcess> {
+  const home = await mkdtemp(path.join(tmpdir(), 'bigo-engine-'));
+  const flags = ['--store', path.join(home, 'models'), '--num-parallel', '1', '--threads', '1'];
+  return start(['engine', '--listen', '127.0.0.1:0', ...flags], home);
+}
+
+async function start(args: readonly string[], home: string): Promise<Running> {
   const env = { PATH: process.env['PATH'], HOME: home, XDG_RUNTIME_DIR: home, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [main, ...args, ...(options.flags ?? [])], {
+  const child = spawn(process.execPath, [main, ...args], {
     cwd: home,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const gateway = new Running(child, home);
-  await gateway.untilReady();
-  return gateway;
+  const running = new Running(child, home);
+  await running.untilReady();
+  return running;
 }
 
 class Running implements GatewayProcess {
@@ -84,21 +98,21 @@ class Running implements GatewayProcess {
 
   async untilReady(): Promise<void> {
     const { stdout } = this.#child;
-    if (stdout === null) throw new Error('the gateway has no output');
+    if (stdout === null) throw new Error('it has no output');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), startMsMax);
     for await (const line of createInterface({ input: stdout })) {
       if (!line.startsWith('{')) continue;
-      const ready = JSON.parse(line) as { event: string; url: string; admin: string };
+      const ready = JSON.parse(line) as { event: string; url: string; admin?: string };
       if (ready.event !== 'ready') continue;
       clearTimeout(timer);
       this.url = ready.url;
-      this.admin = ready.admin;
+      this.admin = ready.admin ?? '';
       stdout.resume();
       return;
     }
     clearTimeout(timer);
     await this.stop();
-    throw new Error(`the gateway did not become ready:\n${this.#log.slice(-2000)}`);
+    throw new Error(`it did not become ready:\n${this.#log.slice(-2000)}`);
   }
 
   async fdCount(): Promise<number> {

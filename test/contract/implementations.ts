@@ -1,7 +1,10 @@
 // The implementations that the contract suite runs against, and how each is started. Never decides which cases run.
 import { find } from '../tools/parts.ts';
 import { startOllama } from '../tools/real-ollama.ts';
+import { openAsBlob } from 'node:fs';
+import { sha256File } from '../tools/cache.ts';
 import { startFakeOllama } from '../fakes/ollama/server.ts';
+import { startEngineProcess } from './gateway-process.ts';
 import type { Kind } from './target.ts';
 
 export const MODEL = 'smollm2:135m';
@@ -17,7 +20,7 @@ export interface Started {
 export const START: Readonly<Record<Kind, () => Promise<Started | string>>> = {
   fake: startFake,
   ollama: startReal,
-  engine: async () => 'the embedded engine cannot be started yet',
+  engine: startEngine,
 };
 
 async function startFake(): Promise<Started> {
@@ -44,4 +47,35 @@ async function startReal(): Promise<Started | string> {
     throw error;
   }
   return ollama;
+}
+
+async function startEngine(): Promise<Started | string> {
+  const gguf = await find('smollm2');
+  if (gguf === undefined) return 'needs smollm2: npm run tools -- smollm2';
+  const engine = await startEngineProcess();
+  try {
+    await addModel(engine.url, gguf);
+  } catch (error) {
+    await engine.stop();
+    throw error;
+  }
+  return engine;
+}
+
+async function addModel(url: string, gguf: string): Promise<void> {
+  const digest = `sha256:${await sha256File(gguf)}`;
+  const create = {
+    model: MODEL,
+    files: { 'model.gguf': digest },
+    parameters: { num_ctx: 2048 },
+    stream: false,
+  };
+  const steps = [
+    [`/api/blobs/${digest}`, await openAsBlob(gguf)],
+    ['/api/create', JSON.stringify(create)],
+  ] as const;
+  for (const [route, body] of steps) {
+    const answer = await fetch(url + route, { method: 'POST', body });
+    if (!answer.ok) throw new Error(`${route} answered ${answer.status}: ${await answer.text()}`);
+  }
 }

@@ -7,7 +7,7 @@ import type { Fault } from '../fakes/ollama/faults.ts';
 import type { Heard } from './client.ts';
 import { DIALECTS } from './dialects.ts';
 import type { DialectCase } from './dialects.ts';
-import { MODEL, startWorld } from './world.ts';
+import { inWorld, MODEL, startWorld } from './world.ts';
 import type { World } from './world.ts';
 
 /** Tried elsewhere, so that the client never notices. */
@@ -152,58 +152,58 @@ describe('the only backend answers wrongly', () => {
 
 describe('a backend lies about its models', () => {
   test('a model that it only says to have loaded is served all the same', async () => {
-    const world = await startWorld({ fakes: [{ models: [{ name: MODEL }, { name: 'other:latest' }] }] });
-    const digest = 'ab'.repeat(32);
-    const entry = {
-      name: 'other:latest',
-      model: 'other:latest',
-      size: 5,
-      size_vram: 5,
-      digest,
-      details: {},
-      expires_at: '2318-01-01T00:00:00Z',
-      context_length: 4096,
-    };
-    world.fake(0).control({ lies: { ps: { models: [entry] } } });
-    const body = JSON.stringify({ model: 'other', prompt: 'x', stream: false });
-    const heard = await world.hear('/api/generate', { body });
-    assert.equal(heard.status, 200, heard.text);
-    await world.assertSettled();
-    await world.stop();
+    await inWorld({ fakes: [{ models: [{ name: MODEL }, { name: 'other:latest' }] }] }, async world => {
+      const digest = 'ab'.repeat(32);
+      const entry = {
+        name: 'other:latest',
+        model: 'other:latest',
+        size: 5,
+        size_vram: 5,
+        digest,
+        details: {},
+        expires_at: '2318-01-01T00:00:00Z',
+        context_length: 4096,
+      };
+      world.fake(0).control({ lies: { ps: { models: [entry] } } });
+      const body = JSON.stringify({ model: 'other', prompt: 'x', stream: false });
+      const heard = await world.hear('/api/generate', { body });
+      assert.equal(heard.status, 200, heard.text);
+      await world.assertSettled();
+    });
   });
 
   test('a model that it only says to have is 404 in the end, and asked of the one that has it first', async () => {
-    const world = await startWorld({ fakes: [{}, { models: [{ name: MODEL }, { name: 'rare:latest' }] }] });
-    const listed = await (await fetch(`${world.fake(1).url}/api/tags`)).json();
-    world.fake(0).control({ lies: { tags: listed } });
-    await world.until('both are known', fleet => fleet.backends.every(backend => backend.state === 'up'));
-    for (let times = 0; times < 6; times++) {
-      const heard = await world.hear('/api/generate', {
-        body: JSON.stringify({ model: 'rare', prompt: `x${times}`, stream: false }),
-      });
-      assert.equal(heard.status, 200, heard.text);
-    }
-    world.fake(1).control({ lies: { tags: { models: [] } } });
-    await world.assertSettled();
-    await world.stop();
+    await inWorld({ fakes: [{}, { models: [{ name: MODEL }, { name: 'rare:latest' }] }] }, async world => {
+      const listed = await (await fetch(`${world.fake(1).url}/api/tags`)).json();
+      world.fake(0).control({ lies: { tags: listed } });
+      await world.until('both are known', fleet => fleet.backends.every(backend => backend.state === 'up'));
+      for (let times = 0; times < 6; times++) {
+        const heard = await world.hear('/api/generate', {
+          body: JSON.stringify({ model: 'rare', prompt: `x${times}`, stream: false }),
+        });
+        assert.equal(heard.status, 200, heard.text);
+      }
+      world.fake(1).control({ lies: { tags: { models: [] } } });
+      await world.assertSettled();
+    });
   });
 
   test('tags that are no list take the backend out, not the gateway', async () => {
-    const world = await startWorld({ fakes: [{}, {}] });
-    for (const tags of [
-      { models: 'none' },
-      [],
-      { models: [null, 5, {}] },
-      { models: [{ name: 5, digest: {} }] },
-    ]) {
-      world.fake(0).control({ lies: { tags } });
-      const heard = await world.hear('/api/generate', {
-        body: JSON.stringify({ model: MODEL, prompt: 'x', stream: false }),
-      });
-      assert.equal(heard.status, 200, heard.text);
-    }
-    await world.assertSettled();
-    await world.stop();
+    await inWorld({ fakes: [{}, {}] }, async world => {
+      for (const tags of [
+        { models: 'none' },
+        [],
+        { models: [null, 5, {}] },
+        { models: [{ name: 5, digest: {} }] },
+      ]) {
+        world.fake(0).control({ lies: { tags } });
+        const heard = await world.hear('/api/generate', {
+          body: JSON.stringify({ model: MODEL, prompt: 'x', stream: false }),
+        });
+        assert.equal(heard.status, 200, heard.text);
+      }
+      await world.assertSettled();
+    });
   });
 });
 
@@ -213,33 +213,36 @@ describe('a model does not load', () => {
       { name: MODEL },
       { name: 'broken:latest', loadError: 'error loading model: tensor not found', loadMs: 200 },
     ];
-    const world = await startWorld({ fakes: [{ models }] });
-    const body = JSON.stringify({ model: 'broken', prompt: 'x', stream: false });
-    const answers = await Promise.all([0, 1, 2].map(() => world.hear('/api/generate', { body })));
-    for (const heard of answers) {
-      assert.ok(heard.status >= 500, `status ${heard.status}`);
-      assert.match(DIALECTS[0]?.readError(heard.text) ?? '', /tensor not found/);
-    }
-    await world.assertSettled();
-    await world.stop();
+    await inWorld({ fakes: [{ models }] }, async world => {
+      const body = JSON.stringify({ model: 'broken', prompt: 'x', stream: false });
+      const answers = await Promise.all([0, 1, 2].map(() => world.hear('/api/generate', { body })));
+      for (const heard of answers) {
+        assert.ok(heard.status >= 500, `status ${heard.status}`);
+        assert.match(DIALECTS[0]?.readError(heard.text) ?? '', /tensor not found/);
+      }
+      await world.assertSettled();
+    });
   });
 
   test('a load that never ends is given up, and other models are served meanwhile', async () => {
     const models = [{ name: MODEL }, { name: 'slow:latest', loadMs: 3_600_000 }];
-    const world = await startWorld({
-      fakes: [{ models, device: 'cpu' }],
-      gateway: { time: { load_max: '3s' } },
-    });
-    const slow = world.hear('/api/generate', {
-      body: JSON.stringify({ model: 'slow', prompt: 'x', stream: false }),
-    });
-    const quick = await world.hear('/api/generate', {
-      body: JSON.stringify({ model: MODEL, prompt: 'x', stream: false }),
-    });
-    assert.equal(quick.status, 200, quick.text);
-    assert.ok((await slow).status >= 500);
-    await world.assertSettled();
-    await world.stop();
+    await inWorld(
+      {
+        fakes: [{ models, device: 'cpu' }],
+        gateway: { time: { load_max: '3s' } },
+      },
+      async world => {
+        const slow = world.hear('/api/generate', {
+          body: JSON.stringify({ model: 'slow', prompt: 'x', stream: false }),
+        });
+        const quick = await world.hear('/api/generate', {
+          body: JSON.stringify({ model: MODEL, prompt: 'x', stream: false }),
+        });
+        assert.equal(quick.status, 200, quick.text);
+        assert.ok((await slow).status >= 500);
+        await world.assertSettled();
+      },
+    );
   });
 });
 

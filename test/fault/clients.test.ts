@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startFakeProcess } from './fake-process.ts';
 import { DIALECTS } from './dialects.ts';
-import { MODEL, startWorld } from './world.ts';
+import { inWorld, MODEL, startWorld } from './world.ts';
 import type { World } from './world.ts';
 
 const body = (extra: Record<string, unknown> = {}): string =>
@@ -131,7 +131,7 @@ describe('a client leaves', () => {
 });
 
 describe('a client leaves while the gateway connects', () => {
-  test('a backend that takes no connection holds nobody for long', async () => {
+  test('a backend that takes no connection holds nobody for long', async t => {
     const frozen = await startFakeProcess([
       '--models',
       JSON.stringify([MODEL]),
@@ -140,23 +140,23 @@ describe('a client leaves while the gateway connects', () => {
       '--load-ms',
       '10',
     ]);
-    const world = await startWorld({ fakes: [], others: [`${frozen.url},name=frozen,slots=4`] });
-    frozen.signal('SIGSTOP');
-    const fill = Array.from({ length: 8 }, () =>
-      connect({ port: frozen.port, host: '127.0.0.1' }).on('error', () => undefined),
-    );
-    await sleep(300);
-    const asking = world.ask('/api/generate', { body: body() });
-    await sleep(500);
-    asking.leave();
-    for (const socket of fill) socket.destroy();
-    await world.until(
-      'nothing is left',
-      fleet => fleet.tickets.length === 0 && fleet.inFlight === 0 && fleet.queue.bytes === 0,
-    );
-    frozen.signal('SIGCONT');
-    await world.stop();
-    await frozen.stop();
+    t.after(() => frozen.stop());
+    await inWorld({ fakes: [], others: [`${frozen.url},name=frozen,slots=4`] }, async world => {
+      frozen.signal('SIGSTOP');
+      const fill = Array.from({ length: 8 }, () =>
+        connect({ port: frozen.port, host: '127.0.0.1' }).on('error', () => undefined),
+      );
+      await sleep(300);
+      const asking = world.ask('/api/generate', { body: body() });
+      await sleep(500);
+      asking.leave();
+      for (const socket of fill) socket.destroy();
+      await world.until(
+        'nothing is left',
+        fleet => fleet.tickets.length === 0 && fleet.inFlight === 0 && fleet.queue.bytes === 0,
+      );
+      frozen.signal('SIGCONT');
+    });
   });
 });
 
@@ -206,52 +206,55 @@ describe('a client is slow', () => {
 
 describe('there are too many', () => {
   test('a full queue answers 429 with Retry-After in each dialect; those inside are served', async () => {
-    const world = await startWorld({ slots: 1, fakes: [{ tokenMs: 10 }], bus: { queue_size: 2 } });
-    const inside = [0, 1, 2].map(() =>
-      world.hear('/api/generate', { body: body({ options: { num_predict: 60, seed: 1 } }) }),
-    );
-    await world.until('the queue is full', fleet => fleet.queue.length === 2);
-    for (const dialect of DIALECTS) {
-      const heard = await world.hear(dialect.path, { body: dialect.body(MODEL, true) });
-      assert.equal(heard.status, 429, heard.text);
-      assert.ok(Number(heard.headers['retry-after']) >= 1);
-      assert.ok((dialect.readError(heard.text) ?? '').length > 0, heard.text);
-    }
-    for (const heard of await Promise.all(inside)) assert.equal(heard.status, 200);
-    await world.assertSettled();
-    await world.stop();
+    await inWorld({ slots: 1, fakes: [{ tokenMs: 10 }], bus: { queue_size: 2 } }, async world => {
+      const inside = [0, 1, 2].map(() =>
+        world.hear('/api/generate', { body: body({ options: { num_predict: 60, seed: 1 } }) }),
+      );
+      await world.until('the queue is full', fleet => fleet.queue.length === 2);
+      for (const dialect of DIALECTS) {
+        const heard = await world.hear(dialect.path, { body: dialect.body(MODEL, true) });
+        assert.equal(heard.status, 429, heard.text);
+        assert.ok(Number(heard.headers['retry-after']) >= 1);
+        assert.ok((dialect.readError(heard.text) ?? '').length > 0, heard.text);
+      }
+      for (const heard of await Promise.all(inside)) assert.equal(heard.status, 200);
+      await world.assertSettled();
+    });
   });
 
   test('who waits too long is told 503 with Retry-After, and may shorten the wait', async () => {
-    const world = await startWorld({
-      slots: 1,
-      fakes: [{ tokenMs: 50, tokensMedian: 100, tokensSigma: 0.01 }],
-    });
-    const running = world.ask('/api/generate', { body: body() });
-    await running.head;
-    for (const dialect of DIALECTS) {
-      const options = { body: dialect.body(MODEL, true), headers: { 'x-bigo-queue-timeout-ms': '200' } };
-      const heard = await world.hear(dialect.path, options);
-      assert.equal(heard.status, 503, heard.text);
-      assert.ok(Number(heard.headers['retry-after']) >= 1);
-      assert.ok((dialect.readError(heard.text) ?? '').length > 0);
-    }
-    running.leave();
-    await world.assertSettled();
-    await world.stop();
+    await inWorld(
+      {
+        slots: 1,
+        fakes: [{ tokenMs: 50, tokensMedian: 100, tokensSigma: 0.01 }],
+      },
+      async world => {
+        const running = world.ask('/api/generate', { body: body() });
+        await running.head;
+        for (const dialect of DIALECTS) {
+          const options = { body: dialect.body(MODEL, true), headers: { 'x-bigo-queue-timeout-ms': '200' } };
+          const heard = await world.hear(dialect.path, options);
+          assert.equal(heard.status, 503, heard.text);
+          assert.ok(Number(heard.headers['retry-after']) >= 1);
+          assert.ok((dialect.readError(heard.text) ?? '').length > 0);
+        }
+        running.leave();
+        await world.assertSettled();
+      },
+    );
   });
 
   test('a body over the limit is refused before it is read', async () => {
-    const world = await startWorld({ gateway: { body: { json_max: '1MiB' } } });
-    const socket = await connected(world);
-    socket.write('POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n');
-    assert.match(await firstOf(socket), /^HTTP\/1\.1 413 /);
-    const chunked = await connected(world);
-    chunked.write('POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n');
-    chunked.write(`200000\r\n${'x'.repeat(0x200000)}\r\n0\r\n\r\n`);
-    assert.match(await firstOf(chunked), /^HTTP\/1\.1 413 /);
-    await world.assertSettled();
-    await world.stop();
+    await inWorld({ gateway: { body: { json_max: '1MiB' } } }, async world => {
+      const socket = await connected(world);
+      socket.write('POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n');
+      assert.match(await firstOf(socket), /^HTTP\/1\.1 413 /);
+      const chunked = await connected(world);
+      chunked.write('POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n');
+      chunked.write(`200000\r\n${'x'.repeat(0x200000)}\r\n0\r\n\r\n`);
+      assert.match(await firstOf(chunked), /^HTTP\/1\.1 413 /);
+      await world.assertSettled();
+    });
   });
 });
 

@@ -9,7 +9,7 @@ import { DIALECTS } from './dialects.ts';
 import type { DialectCase } from './dialects.ts';
 import { startFakeProcess } from './fake-process.ts';
 import type { FakeProcess } from './fake-process.ts';
-import { MODEL, startWorld } from './world.ts';
+import { inWorld, MODEL, startWorld } from './world.ts';
 import type { World } from './world.ts';
 
 const slow = [
@@ -97,23 +97,23 @@ describe('a backend dies or freezes', () => {
 });
 
 describe('one of two backends freezes before its first byte', () => {
-  test('the request is answered by the other, long before the first-byte limit', async () => {
+  test('the request is answered by the other, long before the first-byte limit', async t => {
     const backends = await Promise.all([startFakeProcess(slow), startFakeProcess(slow)]);
     const others = backends.map((backend, at) => `${backend.url},name=p${at},slots=4`);
-    const world = await startWorld({ fakes: [], others, gateway: { time: { first_byte_max: '60s' } } });
-    backends[0]?.signal('SIGSTOP');
-    const heard = await Promise.all([0, 1, 2, 3].map(() => world.hear('/api/generate', { body: quick })));
-    assert.deepEqual(
-      heard.map(each => each.status),
-      [200, 200, 200, 200],
-      heard.map(each => each.text).join('\n'),
-    );
-    assert.ok(heard.every(each => each.headers['x-bigo-backend'] === 'p1'));
-    backends[0]?.signal('SIGCONT');
-    await world.until('it is up again', fleet => fleet.backends.every(backend => backend.state === 'up'));
-    await world.assertSettled();
-    await world.stop();
-    await Promise.all(backends.map(backend => backend.stop()));
+    t.after(() => Promise.all(backends.map(backend => backend.stop())));
+    await inWorld({ fakes: [], others, gateway: { time: { first_byte_max: '60s' } } }, async world => {
+      backends[0]?.signal('SIGSTOP');
+      const heard = await Promise.all([0, 1, 2, 3].map(() => world.hear('/api/generate', { body: quick })));
+      assert.deepEqual(
+        heard.map(each => each.status),
+        [200, 200, 200, 200],
+        heard.map(each => each.text).join('\n'),
+      );
+      assert.ok(heard.every(each => each.headers['x-bigo-backend'] === 'p1'));
+      backends[0]?.signal('SIGCONT');
+      await world.until('it is up again', fleet => fleet.backends.every(backend => backend.state === 'up'));
+      await world.assertSettled();
+    });
   });
 });
 

@@ -150,3 +150,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   await world.takeBaseline();
   return world;
 }
+
+/** A world of one test: ended whatever happens in it. */
+export async function inWorld(options: WorldOptions, run: (world: World) => Promise<void>): Promise<void> {
+  const world = await startWorld(options);
+  try {
+    await run(world);
+  } finally {
+    await world.stop();
+  }
+}
