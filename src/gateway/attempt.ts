@@ -19,7 +19,7 @@ export interface AttemptRequest {
   readonly method: 'POST' | 'GET' | 'DELETE';
   readonly path: string;
   readonly headers: string[];
-  readonly body: Uint8Array;
+  readonly body: Buffer | Uint8Array;
 }
 
 /** A connection that was kept open dies at once or not at all; later it is the backend that died. */
@@ -49,7 +49,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Waiting {
   send(target: Target, request: AttemptRequest): void {
     this.target = target;
     target.running += 1;
-    target.pool.dispatch({ ...request, body: request.body as Buffer }, this);
+    target.pool.dispatch(request, this);
   }
 
   /** Hangs up. A request that waits for its connection is dropped when it gets one. */

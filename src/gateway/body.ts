@@ -55,7 +55,7 @@ class BodyReceiver implements Timed {
 
   start(): void {
     const { req } = this.exchange;
-    this.exchange.whenClosed = () => this.finish(undefined);
+    this.exchange.whenClosed = () => this.finish();
     req.on('data', (chunk: Buffer) => this.take(chunk));
     req.on('end', () => this.complete());
     this.context.deadlines.add(this);
@@ -85,9 +85,9 @@ class BodyReceiver implements Timed {
 
   private complete(): void {
     const [only] = this.chunks;
-    const body =
+    const whole =
       this.chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.chunks, this.bytes);
-    this.finish(done => done(undefined, body, this.scanner?.end()));
+    this.finish()?.(undefined, whole, this.scanner?.end());
   }
 
   private scan(chunk: Buffer): void {
@@ -99,18 +99,19 @@ class BodyReceiver implements Timed {
   }
 
   private fail(error: BigoError): void {
-    this.finish(done => done(error, EMPTY));
+    this.finish()?.(error, EMPTY);
     this.exchange.releaseBody();
   }
 
-  private finish(tell: ((done: NonNullable<BodyReceiver['done']>) => void) | undefined): void {
+  /** Whom to tell; undefined when somebody was told before. */
+  private finish(): BodyDone | undefined {
     const { done } = this;
     this.done = undefined;
     this.chunks = [];
-    if (done === undefined) return;
+    if (done === undefined) return undefined;
     this.context.deadlines.delete(this);
     this.exchange.whenClosed = undefined;
-    tell?.(done);
+    return done;
   }
 }
 

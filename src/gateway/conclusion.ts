@@ -22,7 +22,7 @@ function record(flight: Flight): void {
   metrics.tokensOut.value += usage.completionTokens ?? 0;
   metrics.cost.value += cost;
   context.journal.append({
-    at: context.clock.wallIso(),
+    at: context.wallIso(),
     requestId: exchange.requestId,
     tenant: exchange.identity.tenant,
     model: plan.ticket.model,
@@ -50,14 +50,13 @@ function log(flight: Flight): void {
   metrics.duration.observe(durationMs / 1000);
   if (grant !== undefined) {
     metrics.queueWait.observe(waitMs / 1000);
-    context.metrics.decisions.with(grant.reason).value += 1;
+    context.metrics.countDecision(grant.reason);
   }
   const { route } = exchange;
-  context.metrics.request({ model: plan.modelLabel, dialect: route.dialect, route: route.id, code });
+  context.metrics.countRequest(metrics, route, code);
   if (flight.error !== undefined) context.metrics.errors.with(flight.error).value += 1;
   const line = {
     id: exchange.requestId,
-    at: context.clock.wallIso(),
     tenant: exchange.identity.tenant,
     route: route.id,
     model: plan.ticket.model,
@@ -74,7 +73,7 @@ function log(flight: Flight): void {
     promptTokens: usage.promptTokens,
     tokens: usage.completionTokens,
   };
-  context.recent.add(line);
+  context.recent.add(line, context.wallIso());
   context.log.info(line, 'request');
 }
 

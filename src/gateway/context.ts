@@ -28,6 +28,8 @@ export interface GatewayContext {
   readonly clock: Clock;
   /** clock.nowMs, at hand. */
   readonly now: () => number;
+  /** The time of day, made at most once per millisecond. */
+  readonly wallIso: () => string;
   /** Inference requests between their body and the end of their answer, and those of them on a second or third attempt. */
   readonly running: Set<Flight>;
   readonly flights: { inFlight: number; retrying: number };

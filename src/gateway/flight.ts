@@ -264,10 +264,9 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     if (plan.stripsUsage) this.stripper = createUsageStripper();
     this.body = NO_BODY;
     exchange.releaseBody();
-    exchange.res.writeHead(attempt.status, [
-      ...answerHeaders(attempt.rawHeaders(), 'stream'),
-      ...this.ourHeaders(),
-    ]);
+    const headers = answerHeaders(attempt.rawHeaders(), 'stream');
+    this.addOurHeaders(headers);
+    exchange.res.writeHead(attempt.status, headers);
   }
 
   private noteFirstByte(attempt: Attempt): void {
@@ -388,33 +387,24 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     const { exchange } = this;
     this.body = NO_BODY;
     exchange.releaseBody();
-    exchange.res.writeHead(attempt.status, [
-      ...answerHeaders(attempt.rawHeaders(), 'whole'),
-      ...this.ourHeaders(),
-      'content-length',
-      String(body.length),
-    ]);
+    const headers = answerHeaders(attempt.rawHeaders(), 'whole');
+    this.addOurHeaders(headers);
+    headers.push('content-length', String(body.length));
+    exchange.res.writeHead(attempt.status, headers);
     this.endAnswer(body);
   }
 
   // ---- the client's side
 
-  private ourHeaders(): string[] {
+  private addOurHeaders(headers: string[]): void {
     const { exchange, grant, context } = this;
-    const headers = ['x-bigo-request-id', exchange.requestId, ...exchange.extraHeaders];
+    headers.push('x-bigo-request-id', exchange.requestId);
+    if (exchange.extraHeaders.length > 0) headers.push(...exchange.extraHeaders);
     if (grant !== undefined) {
-      const queuedMs = String(Math.round(grant.queuedMs));
-      headers.push(
-        'x-bigo-backend',
-        grant.backend,
-        'x-bigo-reason',
-        grant.reason,
-        'x-bigo-queue-ms',
-        queuedMs,
-      );
+      headers.push('x-bigo-backend', grant.backend, 'x-bigo-reason', grant.reason);
+      headers.push('x-bigo-queue-ms', String(Math.round(grant.queuedMs)));
     }
     if (context.draining) headers.push('connection', 'close');
-    return headers;
   }
 
   private giveUp(error: BigoError): void {
@@ -422,7 +412,10 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     this.noteError(error.code);
     this.record();
     this.beginFlush();
-    exchange.extraHeaders = this.ourHeaders().slice(2);
+    if (this.grant !== undefined) {
+      const { backend, reason } = this.grant;
+      exchange.extraHeaders = [...exchange.extraHeaders, 'x-bigo-backend', backend, 'x-bigo-reason', reason];
+    }
     const told = error.code === 'model_not_found' ? modelNotFound(context.models, plan.modelName) : error;
     exchange.fail(exchange.route.dialect, told);
   }

@@ -201,6 +201,7 @@ function makeContext(settings: GatewaySettings, deps: GatewayDeps, brain: BrainP
     version: deps.version,
     clock,
     now: () => clock.nowMs(),
+    wallIso: wallClock(clock),
     flights: { inFlight: 0, retrying: 0 },
     running: new Set(),
     log,
@@ -248,4 +249,15 @@ function readTls(settings: GatewaySettings): { tls?: { cert: string; key: string
   if (settings.tls === undefined) return {};
   const { certFile, keyFile } = settings.tls;
   return { tls: { cert: fs.readFileSync(certFile, 'utf8'), key: fs.readFileSync(keyFile, 'utf8') } };
+}
+
+function wallClock(clock: Clock): () => string {
+  let madeAtMs = -1;
+  let text = '';
+  return () => {
+    const nowMs = Math.floor(clock.nowMs());
+    if (nowMs !== madeAtMs) text = clock.wallIso();
+    madeAtMs = nowMs;
+    return text;
+  };
 }

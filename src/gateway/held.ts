@@ -45,11 +45,14 @@ function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
+/** What Ollama writes nearly always: compared first, since it costs nothing. */
+const ginJson = 'application/json; charset=utf-8';
+
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Only these tell what an Ollama server tells; anything else is from a proxy or a wrong server. */
 export function isForeign(contentType: string | readonly string[] | undefined): boolean {
-  if (contentType === undefined) return false;
+  if (contentType === undefined || contentType === ginJson) return false;
   return !/^(?:application\/(?:json|x-ndjson)|text\/(?:event-stream|plain|vtt)|application\/x-subrip)\b/i.test(
     String(contentType),
   );
@@ -57,6 +60,7 @@ export function isForeign(contentType: string | readonly string[] | undefined): 
 
 export function isReadableJson(headers: Headers): boolean {
   if (headers['content-encoding'] !== undefined) return false;
+  if (headers['content-type'] === ginJson) return true;
   return /^application\/json\b/i.test(String(headers['content-type']));
 }
 

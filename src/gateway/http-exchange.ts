@@ -9,7 +9,9 @@ import type { Dialect, Route } from './core/request/types.ts';
 import { errorBody } from './core/stream/errors.ts';
 import type { Exchange, Identity } from './exchange.ts';
 
-const exchanges = new WeakMap<ServerResponse, HttpExchange>();
+/** On the response itself: a WeakMap would cost the collector a look at every entry. */
+const kExchange = Symbol('exchange');
+type Marked = ServerResponse & { [kExchange]?: HttpExchange };
 
 export interface ExchangeParts {
   readonly req: IncomingMessage;
@@ -52,7 +54,7 @@ export class HttpExchange implements Exchange, OpenAnswer {
     this.receivedAtMs = parts.context.clock.nowMs();
     this.connection = connectionOf(parts.req);
     this.connection.add(this);
-    exchanges.set(parts.res, this);
+    (parts.res as Marked)[kExchange] = this;
     parts.res.on('close', onResponseClose);
   }
 
@@ -161,6 +163,6 @@ export class HttpExchange implements Exchange, OpenAnswer {
 const restMsMax = 2_000;
 const restBytesMax = 4 * 1024 * 1024;
 
-function onResponseClose(this: ServerResponse): void {
-  exchanges.get(this)?.onConnectionClosed();
+function onResponseClose(this: Marked): void {
+  this[kExchange]?.onConnectionClosed();
 }

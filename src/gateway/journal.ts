@@ -53,6 +53,8 @@ const SEGMENT = /^usage-([0-9A-Za-z-]{1,64})\.(\d{1,15})\.jsonl$/;
 const segmentBytesMaxDefault = 8 * 1024 * 1024;
 const segmentsMaxDefault = 32;
 const memoryRecordsMax = 10_000;
+/** Files hold the rest. */
+const memoryBesideFilesMax = 1_000;
 export const pageRecordsMax = 1_000;
 
 interface Segment {
@@ -80,12 +82,13 @@ export class Journal {
     if (options.dir !== undefined) fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
   }
 
-  /** Written before it returns: what a client has read to its end survives a crash of this process. */
+  /** Written before it returns: what a client has read to its end survives a crash of this process. Takes `fields` over. */
   append(fields: UsageFields): void {
     this.seq += 1;
-    const record: UsageRecord = { epoch: this.options.epoch, seq: this.seq, ...fields };
+    const record: UsageRecord = Object.assign(fields, { epoch: this.options.epoch, seq: this.seq });
     this.memory.push(record);
-    if (this.memory.length > memoryRecordsMax) this.memory.splice(0, memoryRecordsMax / 10);
+    const memoryMax = this.options.dir === undefined ? memoryRecordsMax : memoryBesideFilesMax;
+    if (this.memory.length > memoryMax) this.memory.splice(0, memoryMax / 10);
     this.options.onAppend();
     if (this.options.dir !== undefined) this.write(this.options.dir, `${JSON.stringify(record)}\n`);
   }

@@ -1,5 +1,6 @@
 // The gateway's metrics by short names, with the children of the hot path kept at hand. Never a label from user input: see ModelIndex.label.
 import { GATEWAY_METRICS } from '../api/metrics.ts';
+import type { DispatchReason } from '../api/reasons.ts';
 import { createMetrics } from '../platform/metrics.ts';
 import type {
   Families,
@@ -9,6 +10,8 @@ import type {
   NumberFamily,
   HistogramFamily,
 } from '../platform/metrics.ts';
+
+import type { Route } from './core/request/types.ts';
 
 /** Everything that is counted per model, looked up once per request. */
 export interface ModelMetrics {
@@ -20,19 +23,16 @@ export interface ModelMetrics {
   readonly tokensOut: NumberChild;
   readonly wasted: NumberChild;
   readonly cost: NumberChild;
-}
-
-export interface RequestLabels {
-  readonly model: string;
-  readonly dialect: string;
-  readonly route: string;
-  readonly code: number;
+  readonly label: string;
+  /** bigo_requests_total by route and status code. */
+  readonly requests: Map<Route, Map<number, NumberChild>>;
 }
 
 export class GatewayMetrics {
   readonly families: Families<typeof GATEWAY_METRICS>;
   readonly exporter: MetricsText;
   private readonly models = new Map<string, ModelMetrics>();
+  private readonly decisions = new Map<DispatchReason, NumberChild>();
 
   constructor(version: string) {
     const { families, exporter } = createMetrics(GATEWAY_METRICS);
@@ -55,14 +55,31 @@ export class GatewayMetrics {
       tokensOut: families.bigo_tokens_total.with(label, 'out'),
       wasted: families.bigo_wasted_tokens_total.with(label),
       cost: families.bigo_cost_dollars_total.with(label),
+      label,
+      requests: new Map<Route, Map<number, NumberChild>>(),
     };
     this.models.set(label, made);
     return made;
   }
 
-  request(labels: RequestLabels): void {
-    const { model, dialect, route, code } = labels;
-    this.families.bigo_requests_total.with(model, dialect, route, String(code)).value += 1;
+  countRequest(model: ModelMetrics, route: Route, code: number): void {
+    const ofRoute = model.requests.get(route) ?? new Map<number, NumberChild>();
+    if (ofRoute.size === 0) model.requests.set(route, ofRoute);
+    let child = ofRoute.get(code);
+    if (child === undefined) {
+      child = this.families.bigo_requests_total.with(model.label, route.dialect, route.id, String(code));
+      ofRoute.set(code, child);
+    }
+    child.value += 1;
+  }
+
+  countDecision(reason: DispatchReason): void {
+    let child = this.decisions.get(reason);
+    if (child === undefined) {
+      child = this.families.bigo_decisions_total.with(reason);
+      this.decisions.set(reason, child);
+    }
+    child.value += 1;
   }
 
   get loads(): NumberFamily {
@@ -76,9 +93,6 @@ export class GatewayMetrics {
   }
   get errors(): NumberFamily {
     return this.families.bigo_request_errors_total;
-  }
-  get decisions(): NumberFamily {
-    return this.families.bigo_decisions_total;
   }
   get retries(): NumberFamily {
     return this.families.bigo_retries_total;

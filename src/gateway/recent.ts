@@ -2,7 +2,6 @@
 
 export interface RequestRecord {
   readonly id: string;
-  readonly at: string;
   readonly tenant: string;
   readonly route: string;
   readonly model: string;
@@ -22,17 +21,21 @@ export interface RequestRecord {
 const recordsMax = 1_000;
 
 export class RecentRequests {
-  private readonly ring: RequestRecord[] = [];
+  private readonly ring: { readonly record: RequestRecord; readonly at: string }[] = [];
   private next = 0;
 
-  add(record: RequestRecord): void {
-    this.ring[this.next] = record;
+  /** `at` = when it ended, in ISO form. */
+  add(record: RequestRecord, at: string): void {
+    this.ring[this.next] = { record, at };
     this.next = (this.next + 1) % recordsMax;
   }
 
   /** Newest first. */
-  list(limit: number): RequestRecord[] {
+  list(limit: number): (RequestRecord & { readonly at: string })[] {
     const inOrder = [...this.ring.slice(this.next), ...this.ring.slice(0, this.next)];
-    return inOrder.reverse().slice(0, limit);
+    return inOrder
+      .reverse()
+      .slice(0, limit)
+      .map(({ record, at }) => ({ at, ...record }));
   }
 }

@@ -31,7 +31,8 @@ const headBytesMax = 32 * 1024;
 const lingerMs = 500;
 const pipelinedMax = 16;
 
-const connections = new WeakMap<Socket, Connection>();
+const kConnection = Symbol('connection');
+type Marked = Socket & { [kConnection]?: Connection };
 
 export class Connection {
   readonly socket: Socket;
@@ -64,12 +65,9 @@ export function connectionOf(req: IncomingMessage): Connection {
   return connectionFor(req.socket);
 }
 
-function connectionFor(socket: Socket): Connection {
-  const known = connections.get(socket);
-  if (known !== undefined) return known;
-  const connection = new Connection(socket);
-  connections.set(socket, connection);
-  return connection;
+function connectionFor(socket: Marked): Connection {
+  socket[kConnection] ??= new Connection(socket);
+  return socket[kConnection];
 }
 
 export class HttpServer {
