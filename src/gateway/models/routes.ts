@@ -107,7 +107,7 @@ function count(exchange: HttpExchange, context: GatewayContext, change: ModelCha
   const label = context.models.label(modelKey(change.model) ?? 'other');
   exchange.res.once('close', () => {
     const code = exchange.res.writableFinished ? exchange.res.statusCode : 499;
-    context.metrics.request({ model: label, dialect: 'ollama', route: exchange.route.id, code });
+    context.metrics.countRequest(context.metrics.ofModel(label), exchange.route, code);
     const ms = Math.round(context.now() - exchange.receivedAtMs);
     context.log.info(
       { id: exchange.requestId, route: exchange.route.id, model: change.model, code, ms },
