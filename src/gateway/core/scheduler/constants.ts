@@ -19,6 +19,8 @@ export interface PolicyConstants {
   readonly horizonMs: number;
   /** A model gets one more place only when its places are busier than this. */
   readonly busyShareMin: number;
+  /** The same where there is room, so that nothing has to give way. */
+  readonly busyShareMinFree: number;
   /** One more place must save this many times its cost. */
   readonly copyGainMin: number;
   /** A cold ticket's queue waits until its waiting reaches this share of the eviction's cost. */
@@ -58,6 +60,7 @@ export const POLICY: PolicyConstants = {
   rateMemoryMs: 60_000,
   horizonMs: 30_000,
   busyShareMin: 0.75,
+  busyShareMinFree: 0.4,
   copyGainMin: 1,
   patienceShare: 0.25,
   waitForWarmMsMax: 20_000,

@@ -197,7 +197,8 @@ function bestCopy(moment: Moment, ask: Ask, plans: readonly Plan[], supply: Supp
   let best: Plan | undefined;
   let bestGainMs = 0;
   for (const plan of plans) {
-    if (busyShare < limits.busyShareMin && queueMs < 2 * plan.readyMs) continue;
+    const enough = plan.victims.length === 0 ? limits.busyShareMinFree : limits.busyShareMin;
+    if (busyShare < enough && queueMs < 2 * plan.readyMs) continue;
     const left = Math.max(0, ask.queue.size - (plan.readyMs * supply.slots) / meanMs);
     const more = supply.slots + supply.slots / supply.places;
     const queueSavedMs = ((left * left) / 2) * meanMs * (1 / supply.slots - 1 / more);
