@@ -160,14 +160,14 @@ export const greedyClient: Workload = {
 
 export const bursts: Workload = {
   name: 'bursts',
-  what: '6 models; a minute of calm, then 10 s at ten times the rate, mostly one model',
+  what: '6 models; a minute of calm, then 10 s at five times the rate, mostly one model',
   plan: (seed, requestCount) => {
     const rng = rngOf(seed);
     const next = zipf(rng, 6);
     let atMs = 0;
     const requests = Array.from({ length: requestCount }, (_, index) => {
       const inBurst = atMs % 70_000 > 60_000;
-      atMs += exponential(rng, inBurst ? 100 : 1_000);
+      atMs += exponential(rng, inBurst ? 200 : 1_000);
       const hot = Math.floor(atMs / 70_000) % 6;
       const model = inBurst && rng() < 0.7 ? hot : next();
       return requestOf({ index, atMs, model, tokensMs: tokens(rng) });
