@@ -4,16 +4,13 @@ import { startBigo } from './peers/bigo.ts';
 import { startLitellm, startPortkey } from './peers/gateways.ts';
 import { startNginxMock, startNginxProxy } from './peers/nginx.ts';
 import { costOf } from './lib/cpu.ts';
+import { chatBody, connections, optionsFrom, proxyCore, restCore } from './lib/load.ts';
+import type { BenchOptions } from './lib/load.ts';
 import { makeHome } from './lib/process.ts';
 import type { Running } from './lib/process.ts';
 import { saveResult } from './lib/results.ts';
 import { medians, rounded } from './lib/stats.ts';
 import { drive } from './lib/wrk.ts';
-
-const proxyCore = 0;
-const restCore = 1;
-const connections = 64;
-const bodyBytes = 300;
 
 export interface OverheadRound extends Record<string, number> {
   readonly perSecond: number;
@@ -33,11 +30,6 @@ interface Contestant {
   readonly running: Running;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-}
-
-function bodyOf(): string {
-  const empty = JSON.stringify({ model: 'm', stream: false, messages: [{ role: 'user', content: '' }] });
-  return empty.replace('""', `"${'x'.repeat(bodyBytes - empty.length)}"`);
 }
 
 type Start = () => Promise<Contestant>;
@@ -67,7 +59,7 @@ function contestants(backend: string): Readonly<Record<string, Start>> {
 /** One request by hand: whoever does not answer with the backend's own words is not measured. */
 async function answersRightly(contestant: Contestant): Promise<void> {
   const headers = { 'content-type': 'application/json', ...contestant.headers };
-  const answer = await fetch(contestant.url, { method: 'POST', headers, body: bodyOf() });
+  const answer = await fetch(contestant.url, { method: 'POST', headers, body: chatBody() });
   const text = await answer.text();
   if (!answer.ok || !text.includes('Hello there')) {
     throw new Error(`${contestant.name} answered ${answer.status}: ${text.slice(0, 300)}`);
@@ -78,7 +70,7 @@ async function measure(contestant: Contestant, seconds: number): Promise<Overhea
   const { url, headers, running } = contestant;
   const home = await makeHome('load');
   const before = costOf(running.pid);
-  const load = await drive({ url, headers, body: bodyOf(), connections, seconds, core: restCore, home });
+  const load = await drive({ url, headers, body: chatBody(), connections, seconds, core: restCore, home });
   const after = costOf(running.pid);
   if (load.errors > 0)
     throw new Error(`${contestant.name}: ${load.errors} of ${load.requests} requests failed`);
@@ -89,12 +81,6 @@ async function measure(contestant: Contestant, seconds: number): Promise<Overhea
     p99Ms: rounded(load.p99Ms),
     rssMb: rounded(after.rssMb),
   };
-}
-
-export interface BenchOptions {
-  readonly quick: boolean;
-  /** Only these; empty = all. */
-  readonly only: readonly string[];
 }
 
 export async function overhead(options: BenchOptions): Promise<void> {
@@ -139,7 +125,4 @@ async function inTurn(
   return { rounds: measured, medians: Object.fromEntries(middle) };
 }
 
-if (import.meta.main) {
-  const words = process.argv.slice(2);
-  await overhead({ quick: words.includes('--quick'), only: words.filter(word => !word.startsWith('--')) });
-}
+if (import.meta.main) await overhead(optionsFrom(process.argv.slice(2)));

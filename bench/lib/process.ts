@@ -141,7 +141,10 @@ export function whenAnswers(url: string): () => Promise<true | undefined> {
 export interface ReadyLine {
   readonly event: string;
   readonly url: string;
-  readonly admin: string;
+  /** The gateway's. */
+  readonly admin?: string;
+  /** Of a mock that is several backends. */
+  readonly urls?: readonly string[];
 }
 
 /** For `start`: ready when it printed one JSON line with `"event":"ready"`. */

@@ -40,5 +40,5 @@ export async function startBigo(options: GatewayOptions): Promise<Gateway> {
     ...core,
   };
   const running = await start(spec, whenPrinted);
-  return Object.assign(running, { url: running.ready.url, admin: running.ready.admin });
+  return Object.assign(running, { url: running.ready.url, admin: running.ready.admin ?? '' });
 }
