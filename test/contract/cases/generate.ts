@@ -104,7 +104,6 @@ export const GENERATE: readonly Case[] = [
   },
   {
     name: 'generate returns the context of the conversation',
-    skip: { engine: 'context is deprecated by Ollama; the engine does not keep token lists' },
     run: async target => {
       const whole = await ask(target, '/api/generate', {
         model: target.model,

@@ -2,10 +2,16 @@
 import assert from 'node:assert/strict';
 import { Ollama } from 'ollama';
 import { ask, assertError, eventually, post, runnerOf, small, textAt, unload } from '../target.ts';
-import type { Case, Target } from '../target.ts';
+import type { Case, Json, Target } from '../target.ts';
+
+/** A gateway shows what it saw at its last look. */
+async function loadedRunner(target: Target): Promise<Json> {
+  await eventually('ps lists the runner', async () => (await runnerOf(target, target.model)) !== undefined);
+  return (await runnerOf(target, target.model)) ?? {};
+}
 
 async function expiresInMs(target: Target): Promise<number> {
-  const runner = await runnerOf(target, target.model);
+  const runner = await loadedRunner(target);
   return Date.parse(textAt(runner, 'expires_at')) - Date.now();
 }
 
@@ -16,7 +22,7 @@ export const RESIDENCY: readonly Case[] = [
       const loaded = await ask(target, '/api/generate', { model: target.model, stream: false });
       assert.equal(loaded['done_reason'], 'load');
       assert.equal(loaded['done'], true);
-      assert.ok((await runnerOf(target, target.model)) !== undefined);
+      await loadedRunner(target);
       const gone = await ask(target, '/api/generate', { model: target.model, keep_alive: 0 });
       assert.equal(gone['done_reason'], 'unload');
       await unload(target);
@@ -31,12 +37,12 @@ export const RESIDENCY: readonly Case[] = [
         stream: false,
         options: small,
       });
+      const raw = await loadedRunner(target);
       const { models } = await new Ollama({ host: target.url }).ps();
       const runner = models.find(each => each.name === target.model);
       assert.ok(runner !== undefined);
       assert.match(runner.digest, /^[0-9a-f]{64}$/);
       assert.ok(runner.size > 0 && runner.size_vram >= 0 && runner.size_vram <= runner.size);
-      const raw = (await runnerOf(target, target.model)) ?? {};
       assert.ok(Number(raw['context_length']) > 0);
       textAt(raw, 'details', 'family');
     },
@@ -82,7 +88,7 @@ export const RESIDENCY: readonly Case[] = [
       await unload(target);
       const request = { model: target.model, prompt: 'Hi.', stream: false };
       await ask(target, '/api/generate', { ...request, options: { ...small, num_predict: 1, num_ctx: 512 } });
-      assert.equal((await runnerOf(target, target.model))?.['context_length'], 512);
+      assert.equal((await loadedRunner(target))['context_length'], 512);
       await unload(target);
     },
   },

@@ -137,7 +137,6 @@ export const STRUCTURE: readonly Case[] = [
   },
   {
     name: 'log probabilities come with each token',
-    skip: { engine: 'the engine does not serve log probabilities' },
     run: async target => {
       const request = {
         model: target.model,
@@ -158,7 +157,6 @@ export const STRUCTURE: readonly Case[] = [
   },
   {
     name: 'more than 20 top_logprobs are refused',
-    skip: { engine: 'the engine does not serve log probabilities' },
     run: async target => {
       const answer = await post(target, '/api/chat', {
         model: target.model,
