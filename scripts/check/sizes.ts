@@ -21,6 +21,21 @@ export const longFiles: readonly LongFile[] = [
     linesMax: 700,
     reason: 'one table of hostile requests, a line or two each',
   },
+  {
+    file: 'src/gateway/core/request/scan.ts',
+    linesMax: 430,
+    reason: 'one state machine over bytes; its states read better together',
+  },
+  {
+    file: 'src/gateway/flight.ts',
+    linesMax: 450,
+    reason: 'the whole life of one request: every path that frees its slot is in one place',
+  },
+  {
+    file: 'src/sim/ollama-model.ts',
+    linesMax: 480,
+    reason: 'two loops of one real scheduler that meet in the same state',
+  },
 ];
 
 export function checkFileSizes(files: readonly SourceFile[], exceptions: readonly LongFile[]): string[] {

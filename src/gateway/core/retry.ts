@@ -55,7 +55,7 @@ export interface RetryDecision {
 }
 
 export const attemptsMax = 3;
-export const budgetShare = 0.1;
+const budgetShare = 0.1;
 export const budgetMin = 3;
 
 const CODES: Readonly<Record<Failure, ErrorCode>> = {

@@ -1,3 +1,4 @@
+// Requests that change models, as tables: names, sources, blobs, and what is refused. Never a whole server.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BigoError } from '../../../api/errors.ts';

@@ -1,3 +1,4 @@
+// Counting tokens: the splice that makes a count out of a message request, and what comes back. Never asks a backend.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BigoError } from '../../../api/errors.ts';

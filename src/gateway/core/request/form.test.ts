@@ -1,3 +1,4 @@
+// Multipart forms: the model is found without holding or parsing the audio.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+// What goes through and what never does, in both directions; Host and Origin as Ollama judges them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BigoError } from '../../../api/errors.ts';

@@ -1,3 +1,4 @@
+// Inference requests against tables: the parser differential, types, intents, edits by splicing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BigoError } from '../../../api/errors.ts';

@@ -1,3 +1,4 @@
+// The allow-list: every served route is found, and nothing that is merely like one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { dialectOfPath, matchRoute, RouteError, ROUTES } from './routes.ts';

@@ -1,3 +1,4 @@
+// The scanner against JSON.parse as oracle, whole and in pieces.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';

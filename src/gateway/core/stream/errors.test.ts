@@ -1,3 +1,4 @@
+// Errors in each dialect, before the first byte and inside a stream; never a forged terminator.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BigoError, type ErrorCode, ERRORS } from '../../../api/errors.ts';

@@ -1,3 +1,4 @@
+// Merged lists: by name, the digest that most backends have wins, aliases appear.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BigoError } from '../../../api/errors.ts';

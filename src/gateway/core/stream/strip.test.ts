@@ -1,3 +1,4 @@
+// Taking out the usage chunk that we asked for, and not one byte more.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -1,3 +1,4 @@
+// Taps against recorded streams of real Ollama, cut 100,000 ways, and at every position of short ones.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
