@@ -126,5 +126,3 @@ export const GATEWAY_METRICS = {
   },
   bigo_build_info: { type: 'gauge', help: 'Always 1; the label tells the version.', labels: ['version'] },
 } as const satisfies Record<string, MetricSpec>;
-
-export type GatewayMetricName = keyof typeof GATEWAY_METRICS;

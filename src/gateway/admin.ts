@@ -153,7 +153,7 @@ export class AdminServer {
   }
 
   private fleet(req: IncomingMessage, res: ServerResponse): AdminAnswer | undefined {
-    if (!String(req.headers.accept ?? '').includes('text/event-stream')) return json(fleetView(this.context));
+    if (!(req.headers.accept ?? '').includes('text/event-stream')) return json(fleetView(this.context));
     this.events.subscribe(res);
     return undefined;
   }

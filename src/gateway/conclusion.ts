@@ -65,7 +65,7 @@ function log(flight: Flight): void {
     priority: plan.ticket.priority,
     code,
     error: flight.error,
-    attempts: flight.attempts,
+    attempts: flight.tries.count,
     waitMs: round(waitMs),
     firstByteMs:
       flight.firstByteAtMs === undefined ? undefined : round(flight.firstByteAtMs - exchange.receivedAtMs),

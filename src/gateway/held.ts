@@ -50,12 +50,20 @@ const ginJson = 'application/json; charset=utf-8';
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Only these tell what an Ollama server tells; anything else is from a proxy or a wrong server. */
-export function isForeign(contentType: string | readonly string[] | undefined): boolean {
-  if (contentType === undefined || contentType === ginJson) return false;
-  return !/^(?:application\/(?:json|x-ndjson)|text\/(?:event-stream|plain|vtt)|application\/x-subrip)\b/i.test(
-    String(contentType),
-  );
+interface Head {
+  readonly status: number;
+  readonly headers: Headers;
+}
+
+/** Why the head cannot be an Ollama server's, in words: a redirect, a page of a proxy or of a wrong server. */
+export function wrongHead({ status, headers }: Head): string | undefined {
+  if (status >= 300 && status < 400) return `it answered with a redirect (${status})`;
+  const contentType = headers['content-type'];
+  if (status >= 400 || contentType === undefined || contentType === ginJson) return undefined;
+  const known =
+    /^(?:application\/(?:json|x-ndjson)|text\/(?:event-stream|plain|vtt)|application\/x-subrip)\b/i;
+  const text = String(contentType);
+  return known.test(text) ? undefined : `it answered with ${text.slice(0, 60)}`;
 }
 
 export function isReadableJson(headers: Headers): boolean {

@@ -26,13 +26,13 @@ export function handleLocal(context: GatewayContext, exchange: HttpExchange): vo
 }
 
 function answerRoot(exchange: HttpExchange): void {
-  const browser = String(exchange.req.headers.accept ?? '').includes('text/html');
+  const browser = (exchange.req.headers.accept ?? '').includes('text/html');
   if (browser) exchange.send(302, { location: '/ui/', vary: 'accept' });
   else exchange.send(200, { 'content-type': 'text/plain; charset=utf-8', vary: 'accept' }, rootText);
 }
 
 /** A client that asks must not use what one of the backends lacks. */
-export function lowestVersion(backends: readonly BackendView[]): string | undefined {
+function lowestVersion(backends: readonly BackendView[]): string | undefined {
   let lowest: string | undefined;
   for (const { state, version } of backends) {
     if (state !== 'up' || version === undefined) continue;

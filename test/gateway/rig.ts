@@ -238,7 +238,7 @@ function settingsOf(backends: readonly BackendSpec[], options: RigOptions): Gate
 }
 
 /** One request on a connection of its own. */
-export function call(url: string, options: CallOptions, body?: string | Buffer): Promise<Answer> {
+function call(url: string, options: CallOptions, body?: string | Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const { method = 'GET', headers = {}, signal } = options;
     const req = http.request(url, {
@@ -325,7 +325,7 @@ export async function until(holds: () => Promise<boolean>, explain: () => Promis
   }
 }
 
-export function openFds(): number {
+function openFds(): number {
   return fs.readdirSync('/proc/self/fd').length;
 }
 

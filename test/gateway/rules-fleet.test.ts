@@ -156,10 +156,10 @@ test('rule 31: lists are merged by name, ps and tags and /v1/models; what differ
     assert.ok(second);
     second.models = ['m:latest', 'n:1b'];
     await rig.fleet.refresh();
-    const names = async (path: string, list: string): Promise<string[]> =>
-      JSON.parse((await rig.get(path)).text)
-        [list].map((one: { name?: string; id?: string }) => one.name ?? one.id)
-        .sort();
+    const names = async (path: string, list: string): Promise<string[]> => {
+      const entries: { name?: string; id?: string }[] = JSON.parse((await rig.get(path)).text)[list];
+      return entries.map(entry => entry.name ?? entry.id ?? '').sort();
+    };
     assert.deepEqual(await names('/api/tags', 'models'), ['m:latest', 'n:1b']);
     assert.deepEqual(await names('/api/ps', 'models'), ['m:latest']);
     assert.deepEqual(await names('/v1/models', 'data'), ['m:latest', 'n:1b']);

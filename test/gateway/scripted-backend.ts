@@ -76,7 +76,7 @@ export const doneLine = `${JSON.stringify({
   eval_duration: 2_000_000,
 })}\n`;
 
-export const wholeAnswer = doneLine.trim();
+const wholeAnswer = doneLine.trim();
 
 /** Two tokens and the end. */
 export const answerStream: Script = ({ socket }) => {
