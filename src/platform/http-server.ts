@@ -145,6 +145,8 @@ export class HttpServer {
   }
 
   private take(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
+    // What follows a refused request on its connection may be a part of it.
+    if (connectionFor(req.socket).refused) return;
     const wrong = ambiguity(req);
     if (wrong === undefined) this.options.onRequest(req, res, expectsContinue);
     else this.refuse(req.socket, 'bad_http', wrong);
