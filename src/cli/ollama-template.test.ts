@@ -11,10 +11,11 @@ const digest = 'a'.repeat(64);
 /** Resolves to the bodies of the create requests that came. */
 async function createsAfter(t: TestContext, show: Readonly<Record<string, string>>): Promise<unknown[]> {
   const creates: unknown[] = [];
-  const server = createServer(async (request, response) => {
-    const body: unknown = JSON.parse(Buffer.concat(await request.toArray()).toString());
-    if (request.url === '/api/create') creates.push(body);
-    response.end(JSON.stringify(request.url === '/api/show' ? show : { status: 'success' }));
+  const server = createServer((request, response) => {
+    void request.toArray().then(chunks => {
+      if (request.url === '/api/create') creates.push(JSON.parse(Buffer.concat(chunks).toString()));
+      response.end(JSON.stringify(request.url === '/api/show' ? show : { status: 'success' }));
+    });
   });
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   const http = createHttpClient({ connectMsMax: 1_000 });

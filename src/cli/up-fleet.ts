@@ -54,7 +54,9 @@ async function startFleet(app: App, { found, dir, loaded, logging }: Start): Pro
   const { count, model: wanted } = loaded.config.engine;
   const place = { dir: dir.path, count };
   const plan = found.kind === 'binary' ? await ollamaPlan(found.binary, place) : await enginePlan(app, place);
-  const model = await seeToStores(app, plan.stores, wanted);
+  const [first, ...others] = plan.stores;
+  for (const store of plan.stores) mkdirSync(store, { recursive: true });
+  const model = first === undefined ? undefined : await seeToModel(app, first, wanted);
   const supervisor = createSupervisor({ children: plan.children, log: logging.log, clock: systemClock });
   const kill = () => {
     supervisor.kill();
@@ -64,8 +66,10 @@ async function startFleet(app: App, { found, dir, loaded, logging }: Start): Pro
   process.once('exit', kill);
   const backends = supervisor.backends();
   await onceAllAnswer(supervisor, async http => {
-    if (found.kind !== 'binary' || model === undefined) return;
-    for (const backend of backends) await giveTemplate(http, backend, model);
+    const [backend] = backends;
+    if (first === undefined || backend === undefined || model === undefined) return;
+    if (found.kind === 'binary') await giveTemplate(http, backend, model);
+    for (const store of others) await spread(app, { model, from: first, to: store });
   });
   app.terminal.tell(
     `Started ${backends.map(spec => spec.name).join(' and ')}; models are kept in ${shortPath(dir.path)}.`,
@@ -94,28 +98,29 @@ async function ollamaPlan(binary: string, { dir, count }: Place): Promise<Plan> 
 }
 
 /** A fleet without a model still serves: the person adds one with the command that is told here. */
-async function seeToStores(
-  app: App,
-  stores: readonly string[],
-  wanted: string | undefined,
-): Promise<string | undefined> {
+async function seeToModel(app: App, store: string, wanted: string | undefined): Promise<string | undefined> {
   const say = (message: string) => app.terminal.tell(message);
-  const [first] = stores;
-  for (const store of stores) mkdirSync(store, { recursive: true });
-  let model = wanted;
+  const wish = wanted === undefined ? {} : { model: wanted };
   try {
-    for (const store of stores) {
-      // The first store has what was found; the others take it from there without a second download.
-      const from = store === first || first === undefined ? {} : { ollamaStores: [first] };
-      const wish = model === undefined ? {} : { model };
-      const found = await app.components.ensureModel({ store, log: say, ...wish, ...from });
-      if (store === first) say(`Model ${found.name} from ${found.source}.`);
-      model = found.name;
-    }
-    return model;
+    const found = await app.components.ensureModel({ store, log: say, ...wish });
+    say(`Model ${found.name} from ${found.source}.`);
+    return found.name;
   } catch (error) {
     say((error as Error).message);
     return undefined;
+  }
+}
+
+/** The same manifest everywhere, and no second download: what each Ollama makes itself has a digest of its own. */
+async function spread(
+  app: App,
+  { model, from, to }: { readonly model: string; readonly from: string; readonly to: string },
+): Promise<void> {
+  const say = (message: string) => app.terminal.tell(message);
+  try {
+    await app.components.ensureModel({ store: to, log: say, model, ollamaStores: [from] });
+  } catch (error) {
+    say((error as Error).message);
   }
 }
 
