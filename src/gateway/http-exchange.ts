@@ -153,7 +153,7 @@ export class HttpExchange implements Exchange, OpenAnswer {
     if (this.closed) return;
     this.closed = true;
     const complete = this.res.writableFinished;
-    this.connection.open.delete(this);
+    this.connection.remove(this);
     this.releaseBody();
     if (!complete) this.abort?.abort(new Error('the client is gone'));
     this.whenClosed?.(complete);

@@ -44,14 +44,18 @@ export class Connection {
     socket.on('close', () => this.closed());
   }
 
-  /** False when too many requests were pipelined: the connection is then destroyed. */
-  add(answer: OpenAnswer): boolean {
-    if (this.open.size >= pipelinedMax) {
-      this.socket.destroy();
-      return false;
-    }
+  /** What follows a refused request may be a part of it; and nobody pipelines so many in earnest. */
+  get takesMore(): boolean {
+    return !this.refused && this.open.size < pipelinedMax;
+  }
+
+  add(answer: OpenAnswer): void {
     this.open.add(answer);
-    return true;
+  }
+
+  remove(answer: OpenAnswer): void {
+    this.open.delete(answer);
+    if (this.refused && this.open.size === 0) this.socket.destroySoon();
   }
 
   private closed(): void {
@@ -145,8 +149,11 @@ export class HttpServer {
   }
 
   private take(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
-    // What follows a refused request on its connection may be a part of it.
-    if (connectionFor(req.socket).refused) return;
+    const connection = connectionFor(req.socket);
+    if (!connection.takesMore) {
+      connection.refused = true;
+      return;
+    }
     const wrong = ambiguity(req);
     if (wrong === undefined) this.options.onRequest(req, res, expectsContinue);
     else this.refuse(req.socket, 'bad_http', wrong);
@@ -166,10 +173,8 @@ export class HttpServer {
     const connection = connectionFor(socket);
     if (connection.refused) return;
     connection.refused = true;
-    if ([...connection.open].some(answer => !answer.receiving)) {
-      socket.destroy();
-      return;
-    }
+    // Requests before the bad bytes get their answers; the connection ends with the last of them.
+    if ([...connection.open].some(answer => !answer.receiving)) return;
     socket.end(rawAnswer(code, message, this.options.nextRequestId()));
     // A close with bytes unread would reset the connection, and the answer might be lost with it.
     setTimeout(() => socket.destroy(), lingerMs).unref();

@@ -148,6 +148,15 @@ test('rule 8: the second of two pipelined requests is cancelled with its connect
     );
   }));
 
+test('rule 8: of a hundred pipelined requests the first sixteen are served, then the connection ends', () =>
+  withRig({ slots: 32 }, async rig => {
+    const client = await rig.connect();
+    for (let index = 0; index < 100; index += 1) client.post('/api/chat', CHAT_WHOLE);
+    await client.waitClosed();
+    assert.equal(client.received.match(/HTTP\/1\.1 200 /g)?.length, 16);
+    assert.equal(rig.backend.seen.length, 16);
+  }));
+
 test('rule 8: a thousand clients that leave at random moments leave nothing behind', () =>
   withRig({ slots: 8 }, async rig => {
     rig.backend.script = ({ socket, body }) => {
