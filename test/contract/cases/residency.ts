@@ -19,6 +19,7 @@ export const RESIDENCY: readonly Case[] = [
   {
     name: 'an empty prompt loads, keep_alive 0 unloads, ps follows',
     run: async target => {
+      await unload(target);
       const loaded = await ask(target, '/api/generate', { model: target.model, stream: false });
       assert.equal(loaded['done_reason'], 'load');
       assert.equal(loaded['done'], true);
@@ -31,6 +32,7 @@ export const RESIDENCY: readonly Case[] = [
   {
     name: 'ps tells size, digest, details, expiry and context of a runner',
     run: async target => {
+      await unload(target); // a copy of the model may have loaded these weights: ps then shows the copy's name
       await ask(target, '/api/generate', {
         model: target.model,
         prompt: 'Hi.',
@@ -50,6 +52,7 @@ export const RESIDENCY: readonly Case[] = [
   {
     name: 'keep_alive sets the expiry, as a text or in seconds; negative is for ever',
     run: async target => {
+      await unload(target);
       const request = {
         model: target.model,
         prompt: 'Hi.',

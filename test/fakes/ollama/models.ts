@@ -50,7 +50,7 @@ export function ps(call: Call): void {
     return;
   }
   const models = schedule.runners().flatMap(runner => {
-    const model = store.find(runner.model);
+    const model = store.findLoaded(runner.model);
     if (model === undefined) return [];
     const context = Math.min(
       runner.options.num_ctx ?? options.contextLength,

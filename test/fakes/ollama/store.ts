@@ -22,6 +22,7 @@ export interface Model {
 export type Parameters = NonNullable<ModelSeed['parameters']>;
 
 const gib = 1024 ** 3;
+const removedMax = 1000;
 
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
@@ -36,6 +37,8 @@ export class Store {
   readonly #models = new Map<string, Model>();
   /** Digest without prefix → bytes. */
   readonly #blobs = new Map<string, number>();
+  /** Models that were deleted: their runners go on, and ps shows them. */
+  readonly #removed = new Map<string, Model>();
   readonly #options: FakeOptions;
 
   constructor(options: FakeOptions) {
@@ -80,6 +83,10 @@ export class Store {
     return this.#models.get(keyOf(name));
   }
 
+  findLoaded(name: string): Model | undefined {
+    return this.find(name) ?? this.#removed.get(name);
+  }
+
   /** Most recently modified first. */
   list(): Model[] {
     return [...this.#models.values()].sort((a, b) => secondsOf(b.modifiedAt) - secondsOf(a.modifiedAt));
@@ -93,6 +100,8 @@ export class Store {
   /** Takes the blob with it when no other model needs it. */
   remove(model: Model): void {
     this.#models.delete(keyOf(model.name));
+    if (this.#removed.size >= removedMax) this.#removed.clear();
+    this.#removed.set(model.name, model);
     if (!this.list().some(other => other.weights === model.weights)) this.#blobs.delete(model.weights);
   }
 

@@ -15,7 +15,7 @@ export interface HttpCase {
   readonly fate: Fate;
   /** Exact status, where one is right. */
   readonly status?: number;
-  /** What follows the request may end the connection before its answer is out. */
+  /** What follows the request may end the connection before its answer is out, or before it is sent on. */
   readonly anyStatus?: boolean;
   /** The client sends no more: some bytes only make sense before an end. */
   readonly finish?: boolean;
@@ -405,7 +405,7 @@ const BODIES: readonly HttpCase[] = [
   row('refused', 'body: shorter than its length', request({ headers: ['Content-Length: 500'] }), {
     finish: true,
   }),
-  row('forwarded', 'body: bytes behind it that are no request', `${request({})}\x00\x01garbage\r\n\r\n`, {
+  row('either', 'body: bytes behind it that are no request', `${request({})}\x00\x01garbage\r\n\r\n`, {
     anyStatus: true,
   }),
   row(
