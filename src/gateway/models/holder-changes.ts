@@ -19,7 +19,7 @@ export async function changeHolders(kit: Kit, exchange: HttpExchange, wanted: Ho
   const key = keyOf(change.destination ?? change.model);
   kit.remembered.supersede(allOf(holders), key);
   const answers = await askHolders(kit, holders, wanted);
-  const notFound = { status: 404, message: `model '${change.model}' not found` };
+  const notFound = { status: 404, message: notFoundText(kind, change.model) };
   const verdict = known(holders) ? verdictOfHolders(answers, notFound) : { error: notFound, late: [] };
   rememberLate(kit, verdict, { ...wanted, key });
   await kit.asker.refresh(holders.reachable);
@@ -27,6 +27,11 @@ export async function changeHolders(kit: Kit, exchange: HttpExchange, wanted: Ho
   const backends = holders.reachable.map(storeName).join(', ');
   exchange.send(200, { 'x-bigo-reason': 'fan_out', 'x-bigo-backend': backends });
   kit.deps.log.info({ id: exchange.requestId, change: kind, model: key, backends }, 'models changed');
+}
+
+/** Ollama's own words, which differ in their quotes (server/routes.go, CopyHandler and DeleteHandler). */
+function notFoundText(kind: HolderChange['kind'], model: string): string {
+  return kind === 'copy' ? `model ${JSON.stringify(model)} not found` : `model '${model}' not found`;
 }
 
 // Even a model that nobody is known to hold may lie in a store that was never seen; then the client hears of that store.
