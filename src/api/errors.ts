@@ -23,7 +23,12 @@ const backend = (status: number, next: string): ErrorKind => ({
   status,
   next,
 });
-const fleet = (status: number, next: string): ErrorKind => ({ fault: 'fleet', retryable: true, status, next });
+const fleet = (status: number, next: string): ErrorKind => ({
+  fault: 'fleet',
+  retryable: true,
+  status,
+  next,
+});
 
 export const ERRORS = {
   bad_json: client(400, 'Send one JSON object as the body.'),
@@ -48,7 +53,10 @@ export const ERRORS = {
   headers_too_large: client(431, 'Send fewer or shorter headers.'),
   client_gone: client(499, 'Nobody is left to answer.'),
   queue_full: { ...fleet(429, 'Try again after Retry-After.'), fault: 'client' },
-  queue_bytes_full: { ...fleet(429, 'Try again after Retry-After, or send smaller bodies.'), fault: 'client' },
+  queue_bytes_full: {
+    ...fleet(429, 'Try again after Retry-After, or send smaller bodies.'),
+    fault: 'client',
+  },
   queue_timeout: fleet(503, 'Try again after Retry-After, or add backends.'),
   no_backend: fleet(503, 'Try again after Retry-After; `bigo status` shows which backends are down.'),
   draining: fleet(503, 'Try again: another gateway, or this one after its restart, will answer.'),
@@ -56,7 +64,10 @@ export const ERRORS = {
   backend_failed: backend(502, 'See the log of the named backend.'),
   backend_invalid: backend(502, 'Check that the named backend is an Ollama server.'),
   backend_too_large: backend(502, 'Ask for a stream: the whole answer is over the limit that is held.'),
-  load_failed: backend(502, 'See the log of the named backend; the model may be corrupt or too large for it.'),
+  load_failed: backend(
+    502,
+    'See the log of the named backend; the model may be corrupt or too large for it.',
+  ),
   first_byte_timeout: backend(504, 'Try again; the named backend was silent for too long.'),
   backend_frozen: backend(504, 'Try again; the named backend no longer answers anything.'),
   stream_cut: backend(502, 'Ask again: the answer is not complete.'),
@@ -67,6 +78,8 @@ export const ERRORS = {
   port_in_use: client(500, 'Choose another port with --listen or --admin, or end the program that uses it.'),
   cannot_listen: client(500, 'Choose another address with --listen or --admin.'),
   unsafe_listen: client(500, 'Give --keys FILE, listen on 127.0.0.1, or accept the risk with --insecure.'),
+  keys_file: client(500, 'Correct the keys file; `bigo keys create` prints a valid entry.'),
+  journal_folder: client(500, 'Name another folder for the usage journal, or make this one writable.'),
   internal: { fault: 'gateway', retryable: true, status: 500, next: 'Report this with the request id.' },
 } as const satisfies Record<string, ErrorKind>;
 

@@ -1,5 +1,5 @@
 // Names, meaning and units of every metric a gateway exports. Dashboards, alerts and docs/metrics.md are checked against this list.
-// Labels are bounded: `model` is a known model or `other`, `backend` a configured name, the rest come from fixed lists.
+// Labels are bounded: `model` is a known model, `other`, or `none` where a route names none; `backend` a configured name, the rest come from fixed lists.
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 
@@ -16,7 +16,7 @@ const GAP_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 export const GATEWAY_METRICS = {
   bigo_requests_total: {
     type: 'counter',
-    help: 'Requests answered, by model, dialect, route and HTTP status code (499 = the client left).',
+    help: 'Requests answered, by model (none = the route names none), dialect, route and status code (499 = the client left).',
     labels: ['model', 'dialect', 'route', 'code'],
   },
   bigo_request_errors_total: {

@@ -2,6 +2,7 @@
 // Never routes and never forwards: see handle.ts, loop.ts, flight.ts.
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BigoError } from '../api/errors.ts';
 import type { GatewaySettings } from '../api/settings.ts';
 import { modelKey } from '../api/names.ts';
 import type { Fleet } from '../fleet/types.ts';
@@ -61,7 +62,8 @@ const flushMs = 100;
 
 export async function startGateway(settings: GatewaySettings, deps: GatewayDeps): Promise<Gateway> {
   checkSettings(settings);
-  const running = new RunningGateway(settings, deps);
+  // Whatever can be wrong is read before anything runs that would have to be stopped.
+  const running = new RunningGateway(settings, deps, readTls(settings));
   try {
     await running.listen();
   } catch (error) {
@@ -83,7 +85,7 @@ class RunningGateway implements Gateway {
   private readonly deps: GatewayDeps;
   private closing: Promise<void> | undefined;
 
-  constructor(settings: GatewaySettings, deps: GatewayDeps) {
+  constructor(settings: GatewaySettings, deps: GatewayDeps, tls: { tls?: TlsPair }) {
     this.deps = deps;
     this.loads = new Loads();
     this.scheduler = createScheduler({
@@ -102,7 +104,7 @@ class RunningGateway implements Gateway {
       connectionsMax,
       nextRequestId: () => ids.next(),
       onRequest: (req, res, expectsContinue) => handler.handle(req, res, expectsContinue),
-      ...readTls(settings),
+      ...tls,
     });
     this.admin = new AdminServer(context, { ids, connections: () => this.main.connections });
     this.endSubscription = deps.fleet.onChange(snapshot => {
@@ -193,6 +195,7 @@ function makeContext(settings: GatewaySettings, deps: GatewayDeps, brain: BrainP
   upstream.setBackends(settings.backends);
   const keys = new KeyRing();
   keys.use(settings.keysFile);
+  const journal = makeJournal(settings, deps, metrics);
   return {
     settings,
     draining: false,
@@ -213,7 +216,7 @@ function makeContext(settings: GatewaySettings, deps: GatewayDeps, brain: BrainP
     deadlines: new Deadlines(clock, sweepStepMs(Object.values(settings.time))),
     frozen: new FrozenWatch(deps.frozenProbeMs),
     metrics,
-    journal: makeJournal(settings, deps, metrics),
+    journal,
     keys,
     recent: new RecentRequests(),
   };
@@ -245,10 +248,24 @@ function declaredKeys(settings: GatewaySettings): Set<string> {
   return new Set(settings.declaredModels.map(name => modelKey(name) ?? name));
 }
 
-function readTls(settings: GatewaySettings): { tls?: { cert: string; key: string } } {
+interface TlsPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+function readTls(settings: GatewaySettings): { tls?: TlsPair } {
   if (settings.tls === undefined) return {};
   const { certFile, keyFile } = settings.tls;
-  return { tls: { cert: fs.readFileSync(certFile, 'utf8'), key: fs.readFileSync(keyFile, 'utf8') } };
+  return { tls: { cert: readPem(certFile, 'certificate'), key: readPem(keyFile, 'key') } };
+}
+
+function readPem(file: string, what: string): string {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    throw new BigoError('cannot_listen', `Cannot read the TLS ${what} ${file}: ${code}.`);
+  }
 }
 
 function wallClock(clock: Clock): () => string {

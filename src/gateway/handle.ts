@@ -85,12 +85,13 @@ export class Handler {
         return;
       case 'list':
         handleList(context, exchange);
+        context.metrics.countOther(route, exchange.res.statusCode);
         return;
       case 'local':
         handleLocal(context, exchange);
+        context.metrics.countOther(route, exchange.res.statusCode);
         return;
       case 'change':
-        exchange.continueIfAsked();
         this.guard(exchange, models.handleModelChange(exchange, context));
         return;
       case 'blob':

@@ -41,6 +41,7 @@ export class HttpExchange implements Exchange, OpenAnswer {
   private readonly context: GatewayContext;
   private readonly connection: Connection;
   private readonly expectsContinue: boolean;
+  private continued = false;
   private matched: Route | undefined;
   private abort: AbortController | undefined;
   private parsedQuery: URLSearchParams | undefined;
@@ -96,8 +97,11 @@ export class HttpExchange implements Exchange, OpenAnswer {
     this.close();
   }
 
+  /** Written once, and only when the body is really wanted. */
   continueIfAsked(): void {
-    if (this.expectsContinue && !this.res.headersSent) this.res.writeContinue();
+    if (!this.expectsContinue || this.continued || this.res.headersSent) return;
+    this.continued = true;
+    this.res.writeContinue();
   }
 
   releaseBody(): void {
@@ -130,7 +134,7 @@ export class HttpExchange implements Exchange, OpenAnswer {
 
   /** The client was told to send no body, so nothing it sends now is one. */
   private get unwantedBody(): boolean {
-    return this.expectsContinue && !this.req.complete;
+    return this.expectsContinue && !this.continued && !this.req.complete;
   }
 
   /** The rest of a body that nobody wants is read away for a short time, so that the answer is not lost in a reset. */

@@ -167,3 +167,15 @@ test('memory alone is bounded: the oldest records go first, and the reader is to
   assert.ok((page.records[0]?.seq ?? 0) > 1);
   assert.equal((await readAll(journal, 'e1:10000', 1_000)).ids.length, 500);
 });
+
+test(
+  'a folder that cannot be made is refused at the start, in one sentence',
+  withDir(async dir => {
+    const file = path.join(dir, 'file');
+    fs.writeFileSync(file, '');
+    assert.throws(
+      () => journalOf({ dir: path.join(file, 'sub') }),
+      /usage journal cannot be kept in .*ENOTDIR/,
+    );
+  }),
+);

@@ -2,6 +2,7 @@
 // Never rewrites a record; a reader that repeats a read gets the same records, so a replay adds nothing.
 import fs from 'node:fs';
 import path from 'node:path';
+import { BigoError } from '../api/errors.ts';
 
 export interface UsageFields {
   readonly at: string;
@@ -79,7 +80,7 @@ export class Journal {
   /** Throws when the folder cannot be made: a journal that was asked for must not be silently missing. */
   constructor(options: JournalOptions) {
     this.options = options;
-    if (options.dir !== undefined) fs.mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+    if (options.dir !== undefined) makeFolder(options.dir);
   }
 
   /** Written before it returns: what a client has read to its end survives a crash of this process. Takes `fields` over. */
@@ -169,6 +170,16 @@ export class Journal {
     if (place === undefined) return this.dropped;
     if (place.epoch < oldest.epoch) return true;
     return place.epoch === oldest.epoch && place.seq + 1 < oldest.firstSeq;
+  }
+}
+
+function makeFolder(dir: string): void {
+  try {
+    fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    fs.accessSync(dir, fs.constants.W_OK);
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    throw new BigoError('journal_folder', `The usage journal cannot be kept in ${dir}: ${code}.`);
   }
 }
 

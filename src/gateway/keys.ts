@@ -92,7 +92,7 @@ export function readKeys(file: string): KeyEntry[] {
   try {
     text = fs.readFileSync(file, 'utf8');
   } catch (error) {
-    throw new Error(
+    throw keysError(
       `Cannot read the keys file ${file}: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}.`,
     );
   }
@@ -100,15 +100,19 @@ export function readKeys(file: string): KeyEntry[] {
   try {
     value = parseYaml(text) ?? { keys: [] };
   } catch {
-    throw new Error(`The keys file ${file} is neither YAML nor JSON.`);
+    throw keysError(`The keys file ${file} is neither YAML nor JSON.`);
   }
   const result = KeysFile.safeParse(value);
   if (result.success) return result.data.keys;
   const [issue] = result.error.issues;
   // The path names the field; the value might be a key that somebody put there by mistake.
-  throw new Error(
+  throw keysError(
     `The keys file ${file} is wrong at ${issue?.path.join('.') ?? '?'}: ${issue?.message ?? 'invalid'}.`,
   );
+}
+
+function keysError(message: string): BigoError {
+  return new BigoError('keys_file', message);
 }
 
 function indexOf(entries: readonly KeyEntry[]): Map<string, KnownKey> {

@@ -73,6 +73,11 @@ export class GatewayMetrics {
     child.value += 1;
   }
 
+  /** Routes that name no model. */
+  countOther(route: Route, code: number): void {
+    this.families.bigo_requests_total.with('none', route.dialect, route.id, String(code)).value += 1;
+  }
+
   countDecision(reason: DispatchReason): void {
     let child = this.decisions.get(reason);
     if (child === undefined) {

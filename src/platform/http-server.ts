@@ -200,6 +200,7 @@ function makeServer(options: HttpServerOptions): http.Server {
     ...settings,
     ...options.tls,
     minVersion: 'TLSv1.2',
+    handshakeTimeout: options.receiveMsMax,
     ALPNProtocols: ['http/1.1'],
   });
 }

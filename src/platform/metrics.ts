@@ -74,7 +74,13 @@ abstract class Family<Child> {
     this.children.clear();
   }
 
-  async get(): Promise<{ name: string; help: string; type: string; values: ExportedValue[]; aggregator: 'sum' }> {
+  async get(): Promise<{
+    name: string;
+    help: string;
+    type: string;
+    values: ExportedValue[];
+    aggregator: 'sum';
+  }> {
     this.collect?.();
     const values = [...this.children.values()].flatMap(({ labels, child }) => this.export(labels, child));
     return { name: this.name, help: this.help, type: this.type, values, aggregator: 'sum' };
@@ -115,7 +121,9 @@ export class HistogramFamily extends Family<HistogramChild> {
   }
 }
 
-export type FamilyOf<Spec extends MetricSpec> = Spec['type'] extends 'histogram' ? HistogramFamily : NumberFamily;
+export type FamilyOf<Spec extends MetricSpec> = Spec['type'] extends 'histogram'
+  ? HistogramFamily
+  : NumberFamily;
 export type Families<Specs extends Record<string, MetricSpec>> = {
   readonly [Name in keyof Specs]: FamilyOf<Specs[Name]>;
 };

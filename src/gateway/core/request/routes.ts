@@ -115,7 +115,8 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/messages/count_tokens',
     dialect: 'anthropic',
     shape: 'json',
-    versionMin: '0.1.14',
+    // The backend is asked by /v1/messages.
+    versionMin: '0.14.0',
   }),
 ];
 
