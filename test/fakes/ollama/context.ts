@@ -29,10 +29,13 @@ export interface Call {
 /** An answer that ends a handler: every dialect writes it in its own form. */
 export class Refusal extends Error {
   readonly status: number;
+  /** Whether the dialect's own layer refused, or what lies behind it: their content types differ. */
+  readonly by: 'layer' | 'server';
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, by: Refusal['by'] = 'layer') {
     super(message);
     this.status = status;
+    this.by = by;
   }
 }
 
@@ -52,7 +55,7 @@ export function listOf(value: unknown): unknown[] {
 
 export function modelOf(fake: Fake, name: string, missing: (name: string) => string): Model {
   const model = fake.store.find(name);
-  if (model === undefined) throw new Refusal(404, missing(name));
+  if (model === undefined) throw new Refusal(404, missing(name), 'server');
   return model;
 }
 

@@ -61,11 +61,12 @@ const msToNs = 1e6;
 
 export function checkModel(call: Call, inference: Inference): Model {
   if (inference.topLogprobs < 0 || inference.topLogprobs > 20) {
-    throw new Refusal(400, 'top_logprobs must be between 0 and 20');
+    throw new Refusal(400, 'top_logprobs must be between 0 and 20', 'server');
   }
-  if (inference.model === '' && inference.kind === 'chat') throw new Refusal(400, 'model is required');
+  if (inference.model === '' && inference.kind === 'chat')
+    throw new Refusal(400, 'model is required', 'server');
   const model = call.fake.store.find(inference.model);
-  if (model === undefined) throw new Refusal(404, notFound(inference.model));
+  if (model === undefined) throw new Refusal(404, notFound(inference.model), 'server');
   return model;
 }
 
@@ -74,13 +75,13 @@ export function checkCapabilities(call: Call, inference: Inference, model: Model
   const wantsThinking =
     inference.think !== undefined && inference.think !== null && inference.think !== false;
   if (wantsThinking && !capabilities.includes('thinking') && !inference.relaxThinking) {
-    throw new Refusal(400, `${JSON.stringify(inference.model)} does not support thinking`);
+    throw new Refusal(400, `${JSON.stringify(inference.model)} does not support thinking`, 'server');
   }
   if (!capabilities.includes('completion')) {
-    throw new Refusal(400, `${JSON.stringify(inference.model)} does not support ${inference.kind}`);
+    throw new Refusal(400, `${JSON.stringify(inference.model)} does not support ${inference.kind}`, 'server');
   }
   if (inference.tools.length > 0 && !capabilities.includes('tools')) {
-    throw new Refusal(400, `registry.ollama.ai/library/${model.name} does not support tools`);
+    throw new Refusal(400, `registry.ollama.ai/library/${model.name} does not support tools`, 'server');
   }
   checkOptions(inference.options);
 }
@@ -101,7 +102,7 @@ export function checkOptions(options: Readonly<Record<string, unknown>>): void {
   for (const name of INTEGER_OPTIONS) {
     const value = options[name];
     if (value !== undefined && value !== null && typeof value !== 'number') {
-      throw new Refusal(500, `option ${JSON.stringify(name)} must be of type integer`);
+      throw new Refusal(500, `option ${JSON.stringify(name)} must be of type integer`, 'server');
     }
   }
 }

@@ -286,6 +286,6 @@ export function modelsV1(call: Call): void {
 export function modelV1(call: Call): void {
   const name = call.params['model'] ?? '';
   const model = call.fake.store.find(name);
-  if (model === undefined) throw new Refusal(404, notFound(name));
+  if (model === undefined) throw new Refusal(404, notFound(name), 'server');
   call.out.full(200, goJson(entryOf(model, name)), 'application/json');
 }

@@ -223,12 +223,19 @@ function faultsOf(models: readonly ModelSeed[]): Fault[] {
 }
 
 function refuse(out: Outlet, dialect: FakeDialect, refusal: Refusal): void {
-  const { status, message } = refusal;
-  if (message === '') out.empty(status);
-  else if (dialect === 'openai') out.full(status, goJson(openAiError(status, message)), 'application/json');
-  else if (dialect === 'anthropic')
-    out.full(status, goJson(anthropicError(status, message)), 'application/json');
-  else out.json(status, { error: message });
+  const { status, message, by } = refusal;
+  if (message === '') {
+    out.empty(status);
+    return;
+  }
+  const type =
+    by === 'layer' || dialect === 'ollama' ? 'application/json; charset=utf-8' : 'application/json';
+  out.full(status, goJson(errorOf(dialect, status, message)), type);
+}
+
+function errorOf(dialect: FakeDialect, status: number, message: string): unknown {
+  if (dialect === 'openai') return openAiError(status, message);
+  return dialect === 'anthropic' ? anthropicError(status, message) : { error: message };
 }
 
 const informationalCount = 200;
