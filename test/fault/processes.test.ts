@@ -103,10 +103,10 @@ describe('one of two backends freezes before its first byte', () => {
     t.after(() => Promise.all(backends.map(backend => backend.stop())));
     await inWorld({ fakes: [], others, gateway: { time: { first_byte_max: '60s' } } }, async world => {
       backends[0]?.signal('SIGSTOP');
-      const heard = await Promise.all([0, 1, 2, 3].map(() => world.hear('/api/generate', { body: quick })));
+      const heard = await Promise.all([0, 1, 2].map(() => world.hear('/api/generate', { body: quick })));
       assert.deepEqual(
         heard.map(each => each.status),
-        [200, 200, 200, 200],
+        [200, 200, 200],
         heard.map(each => each.text).join('\n'),
       );
       assert.ok(heard.every(each => each.headers['x-bigo-backend'] === 'p1'));

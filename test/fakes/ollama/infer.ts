@@ -59,7 +59,7 @@ export interface Inference {
 
 const msToNs = 1e6;
 
-export function checkModel(call: Call, inference: Inference): Model {
+function checkModel(call: Call, inference: Inference): Model {
   if (inference.topLogprobs < 0 || inference.topLogprobs > 20) {
     throw new Refusal(400, 'top_logprobs must be between 0 and 20', 'server');
   }
@@ -70,7 +70,7 @@ export function checkModel(call: Call, inference: Inference): Model {
   return model;
 }
 
-export function checkCapabilities(call: Call, inference: Inference, model: Model): void {
+function checkCapabilities(call: Call, inference: Inference, model: Model): void {
   const capabilities = call.fake.store.capabilities(model);
   const wantsThinking =
     inference.think !== undefined && inference.think !== null && inference.think !== false;
@@ -268,7 +268,7 @@ function finalOf(
   };
 }
 
-export function noTimes(reason: 'load' | 'unload'): Final {
+function noTimes(reason: 'load' | 'unload'): Final {
   return { reason, totalNs: 0, loadNs: 0, promptTokens: 0, promptNs: 0, tokens: 0, evalNs: 0, context: [] };
 }
 

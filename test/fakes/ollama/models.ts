@@ -8,7 +8,7 @@ import { sha256, shownName } from './store.ts';
 import type { Model } from './store.ts';
 import type { ModelSeed } from './options.ts';
 
-export function detailsOf(model: Model): Record<string, unknown> {
+function detailsOf(model: Model): Record<string, unknown> {
   const family = model.seed.family ?? 'llama';
   return {
     parent_model: '',

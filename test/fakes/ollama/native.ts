@@ -1,5 +1,4 @@
 // Ollama's own inference routes: generate, chat, embed, embeddings, with their lines and bodies.
-import { parseBody, readBytes } from './body.ts';
 import { listOf, modelOf, notFoundTryPull, recordOf, Refusal, textOf } from './context.ts';
 import type { Call } from './context.ts';
 import { goJson } from './outlet.ts';
@@ -228,8 +227,4 @@ export async function embeddings(call: Call): Promise<void> {
   if (textOf(call.body['model']) === '') throw new Refusal(400, 'model is required');
   const done = await embedTexts(call, { ...call.body, input: call.body['prompt'] });
   if (done !== undefined) call.out.json(200, { embedding: done.vectors[0] ?? [] });
-}
-
-export async function bodyOf(call: Call, struct: string): Promise<Record<string, unknown>> {
-  return parseBody(await readBytes(call.req), struct);
 }

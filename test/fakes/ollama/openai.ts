@@ -139,7 +139,7 @@ function probableOf(told: Told): Record<string, unknown> {
 
 const nothing: Told = { content: '', thinking: '', calls: [], logprobs: [] };
 
-export function toldOf(piece: Piece): Told {
+function toldOf(piece: Piece): Told {
   const call = piece.toolCall;
   const args = call === undefined ? '' : goJson(call.arguments);
   const calls =
@@ -149,7 +149,7 @@ export function toldOf(piece: Piece): Told {
   return { content: piece.content, thinking: piece.thinking ?? '', calls, logprobs: piece.logprobs ?? [] };
 }
 
-export function usageOf(final: Final): Record<string, number> {
+function usageOf(final: Final): Record<string, number> {
   return {
     prompt_tokens: final.promptTokens,
     completion_tokens: final.tokens,

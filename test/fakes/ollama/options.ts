@@ -63,7 +63,7 @@ export interface FakeOptions {
 
 const gib = 1024 ** 3;
 
-export const DEFAULT_MODELS: readonly ModelSeed[] = [
+const DEFAULT_MODELS: readonly ModelSeed[] = [
   {
     name: 'llama3.2:1b',
     sizeBytes: 1.3 * gib,

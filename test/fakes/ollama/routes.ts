@@ -40,7 +40,7 @@ const route = (
   ...(struct === undefined ? {} : { struct }),
 });
 
-export const ROUTES: readonly FakeRoute[] = [
+const ROUTES: readonly FakeRoute[] = [
   route(read, '/', running),
   route(read, '/api/version', version),
   route(['GET'], '/api/status', call => call.out.json(200, { cloud: { disabled: false, source: 'none' } })),

@@ -19,8 +19,6 @@ export interface Model {
   readonly messages: readonly unknown[];
 }
 
-export type Parameters = NonNullable<ModelSeed['parameters']>;
-
 const gib = 1024 ** 3;
 const removedMax = 1000;
 

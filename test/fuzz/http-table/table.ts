@@ -23,9 +23,9 @@ export interface HttpCase {
   readonly stripped?: readonly string[];
 }
 
-export const BODY = '{"model":"m","prompt":"marker","stream":false}';
+const BODY = '{"model":"m","prompt":"marker","stream":false}';
 /** What would be run if somebody read two requests where one was sent. */
-export const SMUGGLED =
+const SMUGGLED =
   'POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 48\r\n\r\n{"model":"m","prompt":"smuggled","stream":false}';
 
 const LENGTH = `Content-Length: ${BODY.length}`;
