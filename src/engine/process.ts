@@ -22,6 +22,8 @@ export async function startEngineProcess(
   input: EngineProcessInput,
 ): Promise<{ url: string; ended: Promise<void>; close: () => Promise<void> }> {
   const ended = whenToEnd(input.parentPid);
+  // A request that fails in an unforeseen way must not take the others with it.
+  process.on('unhandledRejection', error => process.stderr.write(`unforeseen: ${String(error)}\n`));
   const listening = await serveEngine({
     host: input.host,
     port: input.port,

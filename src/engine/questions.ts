@@ -6,7 +6,7 @@ import type { Message } from './core/messages.ts';
 import { capabilitiesOf, requireCapabilities } from './core/model.ts';
 import type { Capability, Model } from './core/model.ts';
 import type { Options } from './core/options.ts';
-import { fewestDropped, fitTokens } from './core/prompt-fit.ts';
+import { fitTokens, middleOf, narrowed } from './core/prompt-fit.ts';
 import type { ChatRequest, GenerateRequest, Think } from './core/requests.ts';
 import { OPENING_TAG } from './core/thinking.ts';
 import { toolParser, toolTagOf } from './core/tool-calls.ts';
@@ -156,9 +156,20 @@ async function renderToFit(
     if (text === undefined || text.length > contextLength * charsPerTokenMax) return false;
     return runner.tokenize(text).length <= contextLength;
   };
-  const dropped = truncate && chat.messages.length > 1 ? fewestDropped(chat.messages.length - 1, fits) : 0;
+  const dropped = truncate ? await fewestDropped(chat.messages.length - 1, fits) : 0;
   const text = render(dropped);
   return { text, tokens: runner.tokenize(truncate ? cutText(text, input) : text) };
+}
+
+/** Each try renders and tokenises, so other requests get their turn in between. */
+async function fewestDropped(most: number, fits: (dropped: number) => boolean): Promise<number> {
+  if (most <= 0 || fits(0)) return 0;
+  let search = { low: 1, high: most };
+  while (search.low < search.high) {
+    await new Promise(resolve => setImmediate(resolve));
+    search = narrowed(search, fits(middleOf(search)));
+  }
+  return search.low;
 }
 
 /** Some templates insist on an order of roles that a shortened chat breaks. */

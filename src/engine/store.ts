@@ -205,7 +205,7 @@ async function addBlob(input: BlobInput): Promise<void> {
 /** The digest of a file, read in pieces so that nothing else waits. */
 export async function hashFile(path: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { signal, highWaterMark: 1024 * 1024 })) {
+  for await (const chunk of createReadStream(path, { signal, highWaterMark: 256 * 1024 })) {
     hash.update(chunk as Buffer);
     // The hash itself blocks; a breath between pieces lets tokens through.
     await new Promise(resolve => setImmediate(resolve));

@@ -215,7 +215,7 @@ describe('embedded engine: answers', { skip }, () => {
     const engine = await startTestEngine(t);
     await engine.add('first');
     await engine.add('second');
-    const stream = await openStream(engine, { model: 'first', options: { ...few, num_predict: 2_000 } });
+    const stream = await openStream(engine, { model: 'first', options: { ...few, num_predict: 300 } });
     const second = engine.post('/api/generate', {
       model: 'second',
       prompt: 'a',
@@ -244,4 +244,46 @@ describe('embedded engine: answers', { skip }, () => {
     );
     for (const vector of vectors) assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-5);
   });
+
+  test('a long chat loses its oldest messages, never its system text or its last message', async t => {
+    const engine = await startTestEngine(t);
+    await engine.add('tiny', tinyGguf({ contextLength: 512 }));
+    const many = Array.from({ length: 60 }, (_, at) => ({ role: 'user', content: `message ${at}` }));
+    const messages = [{ role: 'system', content: 'RULES' }, ...many];
+    const rendered = await json(
+      engine.post('/api/chat', { model: 'tiny', messages, _debug_render_only: true }),
+    );
+    const text = (rendered['_debug_info'] as { rendered_template: string }).rendered_template;
+    assert.ok(text.includes('RULES') && text.includes('message 59') && !text.includes('message 0<'));
+    const answer = await json(
+      engine.post('/api/chat', { model: 'tiny', messages, stream: false, options: few }),
+    );
+    assert.ok(Number(answer['prompt_eval_count']) <= 512);
+  });
+
+  test('a template that knows tools and thinking decides that the model has them', async t => {
+    const engine = await startTestEngine(t);
+    const template =
+      "{{ tools | tojson }}{% for m in messages %}{{ m['content'] }}{% endfor %}<tool_call></think>";
+    await engine.add('able', withTemplate(tinyGguf(), template));
+    const shown = await json(engine.post('/api/show', { model: 'able' }));
+    assert.deepEqual(shown['capabilities'], ['completion', 'tools', 'thinking']);
+    const tools = [
+      { type: 'function', function: { name: 'look', parameters: { type: 'object', properties: {} } } },
+    ];
+    const ask = { model: 'able', messages: [{ role: 'user', content: 'hi' }], tools };
+    const rendered = await json(engine.post('/api/chat', { ...ask, _debug_render_only: true }));
+    assert.match(JSON.stringify(rendered['_debug_info']), /look.*hi/);
+    const answer = await engine.post('/api/chat', { ...ask, think: true, stream: false, options: few });
+    assert.equal(answer.status, 200);
+  });
 });
+
+/** The same file with another chat template, padded with spaces to the length of its own. */
+function withTemplate(gguf: Buffer, template: string): Buffer {
+  const changed = Buffer.from(gguf);
+  const at = changed.indexOf('tokenizer.chat_template') + 'tokenizer.chat_template'.length + 4;
+  const length = Number(changed.readBigUInt64LE(at));
+  changed.write(template.padEnd(length), at + 8);
+  return changed;
+}

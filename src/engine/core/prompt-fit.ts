@@ -17,17 +17,18 @@ export function keptTokens(keep: number, promptTokens: number, contextLength: nu
   return Math.max(0, Math.min(keep < 0 ? promptTokens : keep, contextLength - 1));
 }
 
-/** The smallest n for which `fits(n)`, knowing that dropping more always helps; `most` when none does. */
-export function fewestDropped(most: number, fits: (dropped: number) => boolean): number {
-  if (fits(0)) return 0;
-  let low = 1;
-  let high = most;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (fits(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+/** A search for the fewest dropped messages: try `middle`, then narrow, until both ends meet. */
+export interface Search {
+  readonly low: number;
+  readonly high: number;
+}
+
+export const middleOf = ({ low, high }: Search): number => (low + high) >> 1;
+
+/** Dropping more always helps, so half of what is left is decided by each try. */
+export function narrowed(search: Search, fits: boolean): Search {
+  const middle = middleOf(search);
+  return fits ? { low: search.low, high: middle } : { low: middle + 1, high: search.high };
 }
 
 /** How many answer tokens at most: num_predict, and ten contexts when that is unbounded (ollama llm/server.go). */
