@@ -67,7 +67,7 @@ export function startNginxMock(core?: number): Promise<Nginx> {
 /** Round robin over the backends, connections kept, every chunk passed on at once. */
 export function startNginxProxy(backends: readonly string[], core?: number): Promise<Nginx> {
   const servers = backends.map(backend => `server ${new URL(backend).host} max_fails=0;`).join(' ');
-  const pass = `proxy_pass http://fleet; proxy_http_version 1.1; proxy_set_header Connection "";
+  const pass = `proxy_pass http://fleet; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
     proxy_buffering off; proxy_request_buffering on; proxy_read_timeout 600s; proxy_next_upstream off;`;
   return startNginx('nginx', core, port => {
     return `upstream fleet { ${servers} keepalive 1024; }
