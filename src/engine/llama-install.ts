@@ -1,7 +1,8 @@
 // Installs node-llama-cpp at first need, from its own locked package folder, and loads it. Never touches BigO's own node_modules.
 import { execFile } from 'node:child_process';
 import type { ExecFileException } from 'node:child_process';
-import { cp, mkdir, open, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, cp, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -85,17 +86,13 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function isWritable(folder: string): Promise<boolean> {
-  const probe = join(folder, `.write-probe-${process.pid}`);
-  try {
-    await (await open(probe, 'w')).close();
-    await rm(probe, { force: true });
-    return true;
-  } catch {
-    return false;
-  }
+  return access(folder, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
-/** The mark is written last and holds the lock file it belongs to: an upgrade installs anew. */
+/** The mark is written last and names what was installed: an upgrade installs anew. */
 async function isInstalled(folder: string): Promise<boolean> {
   try {
     return (await readFile(join(folder, 'node_modules', MARK), 'utf8')) === (await fingerprint(folder));
@@ -113,7 +110,8 @@ const lockPollMs = 250;
 
 /** Two engines may start at once: one installs, the other waits. A lock whose owner is gone is taken over. */
 async function withInstallLock(folder: string, work: () => Promise<void>): Promise<void> {
-  const lock = join(folder, '.installing');
+  const lock = join(folder, 'node_modules', '.bigo-installing');
+  await mkdir(dirname(lock), { recursive: true });
   const deadlineMs = performance.now() + installMsMax;
   while (performance.now() < deadlineMs) {
     if (await takeLock(lock)) {
