@@ -5,7 +5,8 @@ import type { TicketSpec } from '../gateway/core/scheduler/messages.ts';
 import { onDisk, viewOf } from './fleet-view.ts';
 import { createOllamaModel } from './ollama-model.ts';
 import type { OllamaModel } from './ollama-model.ts';
-import type { SimBackend, SimModel, SimRequest, SimResult } from './types.ts';
+import type { OllamaRequest, RunnerView } from './ollama-types.ts';
+import type { SimBackend, SimFault, SimModel, SimRequest, SimResult } from './types.ts';
 
 export interface Server {
   readonly backend: SimBackend;
@@ -19,6 +20,14 @@ export interface Server {
   /** Load calls of the gateway under way: request id → runner key. */
   readonly loads: Map<string, string>;
   readonly running: Map<string, number>;
+  /** Present faults; see SimFault. */
+  slowness: number;
+  loadFactor: number;
+  shows: 'truth' | 'nothing' | 'everything';
+  diesLoading: boolean;
+  /** Since when it is frozen, and what it will hear when it thaws. */
+  frozenAtMs: number | undefined;
+  held: (() => void)[];
 }
 
 export function serverOf(backend: SimBackend): Server {
@@ -41,6 +50,82 @@ export function serverOf(backend: SimBackend): Server {
     nextPollMs: 0,
     loads: new Map(),
     running: new Map(),
+    slowness: backend.slowness ?? 1,
+    loadFactor: 1,
+    shows: 'truth',
+    diesLoading: false,
+    frozenAtMs: undefined,
+    held: [],
+  };
+}
+
+/** Faults that only change how the backend behaves from now on; true = this was one. */
+export function changeManners(server: Server, fault: SimFault): boolean {
+  switch (fault.kind) {
+    case 'drain':
+    case 'undrain':
+      server.draining = fault.kind === 'drain';
+      return true;
+    case 'die_loading':
+      server.diesLoading = true;
+      return true;
+    case 'lie':
+      server.shows = fault.shows;
+      return true;
+    case 'honest':
+      server.shows = 'truth';
+      return true;
+    case 'slow':
+      server.slowness = (server.backend.slowness ?? 1) * fault.factor;
+      return true;
+    case 'slow_loads':
+      server.loadFactor = fault.factor;
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** What a poll of /api/ps is told. */
+export function shownBy(server: Server, nowMs: number): RunnerView[] {
+  if (server.shows === 'truth') return server.ollama.runners();
+  if (server.shows === 'nothing') return [];
+  return [...server.byName.values()].map(model => ({
+    model: model.name,
+    weights: model.weights,
+    options: {},
+    sizeBytes: model.sizeBytes,
+    loading: false,
+    expiresAtMs: nowMs,
+    refs: 0,
+    places: 1,
+  }));
+}
+
+interface Work {
+  readonly id: string;
+  readonly model: SimModel;
+  readonly options: SimRequest['options'];
+  /** Absent = the gateway's own load. */
+  readonly request?: SimRequest;
+}
+
+export function ollamaRequest(server: Server, work: Work): OllamaRequest {
+  const { id, model, options, request } = work;
+  const { slowness, loadFactor } = server;
+  return {
+    id,
+    model: model.name,
+    weights: model.weights,
+    options,
+    kind: request === undefined ? 'load' : 'generate',
+    promptMs: (request?.promptMs ?? 0) * slowness,
+    promptBytes: request?.promptBytes ?? 0,
+    ...(request === undefined ? {} : { prefix: request.prefix }),
+    tokensMs: (request?.tokensMs ?? 0) * slowness,
+    loadMs: model.loadMs * slowness * loadFactor,
+    sizeBytes: model.sizeBytes,
+    ...(model.loadError === undefined ? {} : { loadError: model.loadError }),
   };
 }
 
@@ -60,7 +145,8 @@ export function openResult(request: SimRequest): SimResult {
   };
 }
 
-export function ticketOf(request: SimRequest, tried: readonly string[]): TicketSpec {
+/** `skewMs`: how far the gateway's clock is ahead of simulated time. */
+export function ticketOf(request: SimRequest, skewMs: number): TicketSpec {
   return {
     id: request.id,
     model: modelKey(request.model) ?? request.model,
@@ -72,8 +158,8 @@ export function ticketOf(request: SimRequest, tried: readonly string[]): TicketS
     bodyBytes: request.promptBytes,
     promptBytes: request.promptBytes,
     prefix: request.prefix,
-    arrivedAtMs: request.atMs,
-    queueDeadlineMs: request.atMs + request.waitMsMax,
-    tried,
+    arrivedAtMs: request.atMs + skewMs,
+    queueDeadlineMs: request.atMs + skewMs + request.waitMsMax,
+    tried: [],
   };
 }

@@ -37,12 +37,21 @@ export interface SimRequest {
   readonly leavesAtMs?: number;
 }
 
-/** crash = the process dies and answers nothing until `back` · drain and undrain as an operator does. */
-export interface SimFault {
+/**
+ * crash = the process dies and answers nothing until `back` · drain and undrain as an operator does ·
+ * die_loading = it dies in the middle of its next load · freeze = connections stay open, no answer comes until `thaw` ·
+ * lie = /api/ps shows nothing, or every model, until `honest` · slow, slow_loads = all, or loads, take `factor` times
+ * as long as planned · clock = the gateway's clock jumps by `byMs` (the backend does not matter).
+ */
+export type SimFault = {
   readonly atMs: number;
   readonly backend: string;
-  readonly kind: 'crash' | 'back' | 'drain' | 'undrain';
-}
+} & (
+  | { readonly kind: 'crash' | 'back' | 'drain' | 'undrain' | 'die_loading' | 'freeze' | 'thaw' | 'honest' }
+  | { readonly kind: 'lie'; readonly shows: 'nothing' | 'everything' }
+  | { readonly kind: 'slow' | 'slow_loads'; readonly factor: number }
+  | { readonly kind: 'clock'; readonly byMs: number }
+);
 
 /** What the simulator asks of a router: the real scheduler or a peer's policy. */
 export interface Router {
@@ -68,6 +77,9 @@ export interface SimReport {
   readonly results: readonly SimResult[];
   readonly loads: number;
   readonly unloads: number;
+  /** When each load began, and when the router asked for one (a loaded model is asked for in vain). */
+  readonly loadsAtMs: readonly number[];
+  readonly loadCallsAtMs: readonly number[];
   readonly events: number;
   readonly endMs: number;
   /** Broken laws, in words; empty = none. */

@@ -1,24 +1,19 @@
 // A simulated day: the real scheduler (or a peer's policy) in front of models of Ollama, on a fake clock.
 // Never uses real time; the same plan and seed give the same day. It checks the laws of the queue while it runs.
 import { modelKey } from '../api/names.ts';
-import type { Effect, SchedulerEvent } from '../gateway/core/scheduler/messages.ts';
+import type { Effect, SchedulerEvent, TicketSpec } from '../gateway/core/scheduler/messages.ts';
+import { Calls, silenceMsMax } from './calls.ts';
+import type { Call } from './calls.ts';
 import { viewOf } from './fleet-view.ts';
-import type { OllamaEvent } from './ollama-types.ts';
-import { openResult, serverOf, ticketOf } from './server.ts';
+import type { OllamaEvent, OllamaRequest } from './ollama-types.ts';
+import { GatewayTimer } from './gateway-timer.ts';
+import { Ledger } from './ledger.ts';
+import { changeManners, ollamaRequest, serverOf, shownBy, ticketOf } from './server.ts';
 import type { Server } from './server.ts';
 import type { Router, SimFault, SimPlan, SimReport, SimRequest, SimResult } from './types.ts';
 
-interface Call {
-  readonly id: string;
-  readonly server: Server;
-  /** Undefined for the gateway's own load. */
-  readonly ticket: string | undefined;
-  readonly key: string;
-}
-
 const attemptsMax = 3;
 const eventsMax = 5_000_000;
-
 export function simulate(plan: SimPlan, router: Router): SimReport {
   return new World(plan, router).run();
 }
@@ -27,24 +22,22 @@ class World {
   readonly #plan: SimPlan;
   readonly #router: Router;
   readonly #servers = new Map<string, Server>();
-  readonly #results = new Map<string, SimResult>();
+  readonly #ledger = new Ledger();
+  readonly #timer = new GatewayTimer();
   readonly #requests: readonly SimRequest[];
-  readonly #faults: readonly SimFault[];
+  readonly #faults: SimFault[];
   readonly #leaving: SimRequest[];
-  readonly #violations: string[] = [];
-  /** Calls under way by id, and the one of each ticket. */
-  readonly #calls = new Map<string, Call>();
-  readonly #callOf = new Map<string, Call>();
+  readonly #calls = new Calls();
+  readonly #tickets = new Map<string, TicketSpec>();
   #nowMs = 0;
   #nextRequest = 0;
   #nextFault = 0;
   #nextLeaving = 0;
-  #callCount = 0;
-  #loads = 0;
+  readonly #loadsAtMs: number[] = [];
+  readonly #loadCallsAtMs: number[] = [];
   #unloads = 0;
   #events = 0;
   #seq = 0;
-  #open = 0;
 
   constructor(plan: SimPlan, router: Router) {
     this.#plan = plan;
@@ -65,16 +58,14 @@ class World {
       this.#nowMs = Math.max(this.#nowMs, atMs);
       this.#step();
     }
-    for (const result of this.#results.values()) {
-      if (result.outcome === 'open') this.#violations.push(`${result.id} never ended`);
-    }
     return {
-      results: [...this.#results.values()],
-      loads: this.#loads,
+      ...this.#ledger.report(),
+      loads: this.#loadsAtMs.length,
       unloads: this.#unloads,
+      loadsAtMs: this.#loadsAtMs,
+      loadCallsAtMs: this.#loadCallsAtMs,
       events: this.#events,
       endMs: this.#nowMs,
-      violations: this.#violations,
     };
   }
 
@@ -83,12 +74,12 @@ class World {
       this.#requests[this.#nextRequest]?.atMs ?? Infinity,
       this.#faults[this.#nextFault]?.atMs ?? Infinity,
     );
-    const busy = this.#open > 0 || atMs < Infinity;
+    const busy = this.#ledger.open > 0 || atMs < Infinity;
     if (!busy) return Infinity;
     atMs = Math.min(atMs, this.#leaving[this.#nextLeaving]?.leavesAtMs ?? Infinity);
-    atMs = Math.min(atMs, this.#router.nextWakeMs() ?? Infinity);
+    atMs = Math.min(atMs, this.#timer.firesMs, this.#calls.nextSilenceMs());
     for (const server of this.#servers.values()) {
-      atMs = Math.min(atMs, server.up ? server.ollama.nextEventMs() : Infinity, server.nextPollMs);
+      atMs = Math.min(atMs, answers(server) ? server.ollama.nextEventMs() : Infinity, server.nextPollMs);
     }
     return atMs;
   }
@@ -96,7 +87,7 @@ class World {
   #step(): void {
     const nowMs = this.#nowMs;
     for (const server of this.#servers.values()) {
-      if (!server.up || server.ollama.nextEventMs() > nowMs) continue;
+      if (!answers(server) || server.ollama.nextEventMs() > nowMs) continue;
       for (const event of server.ollama.advance(nowMs)) this.#onOllama(server, event);
     }
     while ((this.#faults[this.#nextFault]?.atMs ?? Infinity) <= nowMs) {
@@ -111,15 +102,22 @@ class World {
       const request = this.#leaving[this.#nextLeaving++];
       if (request !== undefined) this.#leave(request.id);
     }
+    for (;;) {
+      const silent = this.#calls.takeSilent(nowMs);
+      if (silent === undefined) break;
+      this.#giveUp(silent);
+    }
     for (const server of this.#servers.values()) if (server.nextPollMs <= nowMs) this.#poll(server);
-    if ((this.#router.nextWakeMs() ?? Infinity) <= nowMs) this.#tell({ type: 'tick' });
+    if (this.#timer.take(nowMs)) this.#tell({ type: 'tick' });
   }
 
   // --- the gateway's side ---
 
   #tell(event: SchedulerEvent): void {
     this.#events += 1;
-    for (const effect of this.#router.on(event, this.#nowMs)) this.#perform(effect);
+    const atMs = this.#nowMs + this.#timer.skewMs;
+    for (const effect of this.#router.on(event, atMs)) this.#perform(effect);
+    this.#timer.arm(this.#nowMs, this.#router.nextWakeMs());
   }
 
   #perform(effect: Effect): void {
@@ -140,11 +138,11 @@ class World {
   }
 
   #dispatch(effect: Extract<Effect, { type: 'dispatch' }>): void {
-    const result = this.#results.get(effect.id);
+    const result = this.#ledger.get(effect.id);
     const server = this.#servers.get(effect.backend);
     if (result === undefined || server === undefined) return this.#broken(`dispatch of unknown ${effect.id}`);
     if (result.outcome !== 'open') this.#broken(`${effect.id} was dispatched after it had ended`);
-    if (this.#callOf.has(effect.id)) this.#broken(`${effect.id} was dispatched twice`);
+    if (this.#calls.of(effect.id) !== undefined) this.#broken(`${effect.id} was dispatched twice`);
     result.dispatchedMs = this.#nowMs;
     result.backend = effect.backend;
     result.reason = effect.reason;
@@ -152,7 +150,7 @@ class World {
     result.attempts += 1;
     if (!server.up) return this.#afterFailure(effect.id, result);
     this.#occupy(server, effect.key);
-    this.#call({ id: `c${++this.#callCount}`, server, ticket: effect.id, key: effect.key }, result.request);
+    this.#call(server, effect.key, result.request);
   }
 
   #occupy(server: Server, key: string): void {
@@ -164,28 +162,24 @@ class World {
     }
   }
 
-  #call(call: Call, request: SimRequest): void {
-    const { server } = call;
+  #call(server: Server, key: string, request: SimRequest): void {
     const model = server.byName.get(modelKey(request.model) ?? request.model);
     if (model === undefined) return this.#broken(`${request.id} went to a backend without ${request.model}`);
-    const slowness = server.backend.slowness ?? 1;
-    this.#calls.set(call.id, call);
-    this.#callOf.set(request.id, call);
-    const events = server.ollama.request(this.#nowMs, {
-      id: call.id,
-      model: model.name,
-      weights: model.weights,
-      options: request.options,
-      kind: 'generate',
-      promptMs: request.promptMs * slowness,
-      promptBytes: request.promptBytes,
-      prefix: request.prefix,
-      tokensMs: request.tokensMs * slowness,
-      loadMs: model.loadMs * slowness,
-      sizeBytes: model.sizeBytes,
-      ...(model.loadError === undefined ? {} : { loadError: model.loadError }),
-    });
-    for (const event of events) this.#onOllama(server, event);
+    const call = this.#calls.begin(server, key, request.id);
+    const { options } = request;
+    this.#submit(call, () => ollamaRequest(server, { id: call.id, model, options, request }));
+  }
+
+  /** A frozen backend hears it when it thaws, if anybody still wants it. */
+  #submit(call: Call, requestOf: () => OllamaRequest): void {
+    const { server } = call;
+    const send = (): void => {
+      if (this.#calls.get(call.id) === undefined) return;
+      for (const event of server.ollama.request(this.#nowMs, requestOf())) this.#onOllama(server, event);
+    };
+    if (server.frozenAtMs === undefined) return send();
+    server.held.push(send);
+    this.#calls.watch(this.#nowMs, call);
   }
 
   #load(effect: Extract<Effect, { type: 'load' }>): void {
@@ -194,31 +188,17 @@ class World {
     if (server.loads.size > 0) this.#broken(`two loads at once on ${effect.backend}`);
     const model = server.byName.get(modelKey(effect.model) ?? effect.model);
     if (!server.up || model === undefined) return this.#loadFailed(server, effect.key, 'backend');
-    const id = `l${++this.#callCount}`;
-    const slowness = server.backend.slowness ?? 1;
-    server.loads.set(id, effect.key);
-    this.#calls.set(id, { id, server, ticket: undefined, key: effect.key });
-    const events = server.ollama.request(this.#nowMs, {
-      id,
-      model: model.name,
-      weights: model.weights,
-      options: effect.options,
-      kind: 'load',
-      promptMs: 0,
-      promptBytes: 0,
-      tokensMs: 0,
-      loadMs: model.loadMs * slowness,
-      sizeBytes: model.sizeBytes,
-      ...(model.loadError === undefined ? {} : { loadError: model.loadError }),
-    });
-    for (const event of events) this.#onOllama(server, event);
+    const call = this.#calls.begin(server, effect.key, undefined);
+    this.#loadCallsAtMs.push(this.#nowMs);
+    const { options } = effect;
+    this.#submit(call, () => ollamaRequest(server, { id: call.id, model, options }));
   }
 
   #unload(effect: Extract<Effect, { type: 'unload' }>): void {
     const server = this.#servers.get(effect.backend);
     if (server === undefined) return;
     const model = server.byName.get(modelKey(effect.model) ?? effect.model);
-    if (server.up && model !== undefined) {
+    if (answers(server) && model !== undefined) {
       for (const event of server.ollama.expire(this.#nowMs, model.weights)) this.#onOllama(server, event);
     }
     this.#tell({ type: 'unloaded', backend: effect.backend, key: effect.key });
@@ -228,10 +208,10 @@ class World {
     const server = this.#servers.get(name);
     if (server === undefined) return;
     for (const [id, loading] of server.loads) {
-      if (loading !== key) continue;
-      server.loads.delete(id);
-      this.#calls.delete(id);
-      for (const event of server.ollama.cancel(this.#nowMs, id)) this.#onOllama(server, event);
+      const call = this.#calls.get(id);
+      if (loading !== key || call === undefined) continue;
+      this.#calls.end(call);
+      this.#cancel(server, id);
     }
     this.#loadFailed(server, key, 'cancelled');
   }
@@ -242,61 +222,71 @@ class World {
   }
 
   #arrive(request: SimRequest): void {
-    this.#open += 1;
-    this.#results.set(request.id, openResult(request));
-    this.#tell({ type: 'arrive', ticket: ticketOf(request, []) });
+    this.#ledger.begin(request);
+    const ticket = ticketOf(request, this.#timer.skewMs);
+    this.#tickets.set(request.id, ticket);
+    this.#tell({ type: 'arrive', ticket });
   }
 
   #leave(id: string): void {
-    const result = this.#results.get(id);
+    const result = this.#ledger.get(id);
     if (result === undefined || result.outcome !== 'open') return;
-    const call = this.#callOf.get(id);
+    const call = this.#calls.of(id);
     this.#end(id, 'left', 'client_gone');
     if (call !== undefined) {
-      this.#hangUp(call);
-      for (const event of call.server.ollama.cancel(this.#nowMs, call.id)) this.#onOllama(call.server, event);
+      this.#calls.end(call);
+      this.#cancel(call.server, call.id);
     }
     this.#tell({ type: 'cancel', id });
   }
 
-  #hangUp(call: Call): void {
-    this.#calls.delete(call.id);
-    if (call.ticket !== undefined) this.#callOf.delete(call.ticket);
-    const running = call.server.running.get(call.key) ?? 0;
-    if (running > 0) call.server.running.set(call.key, running - 1);
+  #cancel(server: Server, id: string): void {
+    const send = (): void => {
+      for (const event of server.ollama.cancel(this.#nowMs, id)) this.#onOllama(server, event);
+    };
+    if (server.frozenAtMs === undefined) send();
+    else server.held.push(send);
   }
 
   // --- the backends' side ---
 
   #onOllama(server: Server, event: OllamaEvent): void {
     this.#events += 1;
-    if (event.type === 'loadStarted') this.#loads += 1;
+    if (event.type === 'loadStarted') this.#onLoadStarted(server);
     else if (event.type === 'unloaded') this.#unloads += 1;
     if (event.type !== 'firstToken' && event.type !== 'done' && event.type !== 'failed') return;
     const call = this.#calls.get(event.id);
     if (call === undefined) return;
-    if (call.ticket === undefined) return this.#onLoadEvent(server, event);
+    if (call.ticket === undefined) return this.#onLoadEvent(call, event);
     this.#onTicketEvent(call, call.ticket, event);
   }
 
-  #onLoadEvent(server: Server, event: Extract<OllamaEvent, { id: string }>): void {
-    const key = server.loads.get(event.id);
-    if (key === undefined || event.type === 'firstToken') return;
-    server.loads.delete(event.id);
-    this.#calls.delete(event.id);
+  #onLoadStarted(server: Server): void {
+    this.#loadsAtMs.push(this.#nowMs);
+    if (!server.diesLoading) return;
+    server.diesLoading = false;
+    const next = { atMs: this.#nowMs + 1, backend: server.backend.spec.name, kind: 'crash' } as const;
+    this.#faults.splice(this.#nextFault, 0, next);
+  }
+
+  #onLoadEvent(call: Call, event: Extract<OllamaEvent, { id: string }>): void {
+    const { server, key } = call;
+    if (event.type === 'firstToken') return;
+    this.#calls.end(call);
     if (event.type === 'failed') this.#loadFailed(server, key, 'model');
     else this.#tell({ type: 'loaded', backend: server.backend.spec.name, key });
     this.#poll(server);
   }
 
   #onTicketEvent(call: Call, ticket: string, event: Extract<OllamaEvent, { id: string }>): void {
-    const result = this.#results.get(ticket);
+    const result = this.#ledger.get(ticket);
     if (result === undefined) return;
     if (event.type === 'firstToken') {
+      call.answered = true;
       result.firstTokenMs = this.#nowMs;
       return this.#tell({ type: 'first_byte', id: ticket });
     }
-    this.#hangUp(call);
+    this.#calls.end(call);
     if (event.type === 'failed') return this.#afterFailure(ticket, result);
     this.#end(ticket, 'ok', undefined);
     this.#tell({ type: 'done', id: ticket, outcome: 'ok' });
@@ -305,52 +295,82 @@ class World {
   /** As the gateway does: another attempt while no byte was sent, within bounds. */
   #afterFailure(ticket: string, result: SimResult | undefined): void {
     if (result === undefined) return;
-    const again = result.firstTokenMs === undefined && result.attempts < attemptsMax;
-    if (!again) this.#end(ticket, 'failed', 'backend_failed');
+    const mayTryAgain = result.firstTokenMs === undefined && result.attempts < attemptsMax;
+    if (!mayTryAgain) this.#end(ticket, 'failed', 'backend_failed');
     this.#tell({ type: 'done', id: ticket, outcome: 'failed' });
-    if (!again) return;
-    const tried = result.backend === undefined ? [] : [result.backend];
-    this.#tell({ type: 'arrive', ticket: ticketOf(result.request, tried) });
+    if (!mayTryAgain) return;
+    const spec = this.#tickets.get(ticket);
+    if (spec === undefined) return;
+    const again = { ...spec, tried: [...spec.tried, result.backend ?? ''] };
+    this.#tickets.set(ticket, again);
+    this.#tell({ type: 'arrive', ticket: again });
   }
 
   #end(id: string, outcome: SimResult['outcome'], code: SimResult['code']): void {
-    const result = this.#results.get(id);
-    if (result === undefined) return this.#broken(`${id} ended but never came`);
-    if (result.outcome !== 'open') return this.#broken(`${id} ended twice: ${result.outcome}, ${outcome}`);
-    result.outcome = outcome;
-    result.code = code;
-    result.endMs = this.#nowMs;
-    this.#open -= 1;
+    this.#ledger.end(id, { outcome, code }, this.#nowMs);
   }
 
   #onFault(fault: SimFault): void {
+    if (fault.kind === 'clock') {
+      this.#timer.skewMs += fault.byMs;
+      return;
+    }
     const server = this.#servers.get(fault.backend);
     if (server === undefined) return;
     if (fault.kind === 'crash' && server.up) this.#crash(server);
     else if (fault.kind === 'back') server.up = true;
-    else if (fault.kind === 'drain' || fault.kind === 'undrain') server.draining = fault.kind === 'drain';
+    else if (fault.kind === 'freeze') return this.#freeze(server);
+    else if (fault.kind === 'thaw') this.#thaw(server);
+    else changeManners(server, fault);
     this.#poll(server);
+  }
+
+  #freeze(server: Server): void {
+    if (server.frozenAtMs !== undefined) return;
+    server.frozenAtMs = this.#nowMs;
+    this.#calls.watch(this.#nowMs, server);
+  }
+
+  /** What it worked out meanwhile comes at once; then it hears what was said to it. */
+  #thaw(server: Server): void {
+    server.frozenAtMs = undefined;
+    if (server.up) for (const event of server.ollama.advance(this.#nowMs)) this.#onOllama(server, event);
+    for (const say of server.held.splice(0)) if (server.up) say();
+  }
+
+  /** The gateway noticed the silence: it hangs up and holds the backend for down. */
+  #giveUp(call: Call): void {
+    this.#cancel(call.server, call.id);
+    this.#poll(call.server);
+    this.#lose(call);
+  }
+
+  /** The backend will never answer this call. */
+  #lose(call: Call): void {
+    this.#calls.end(call);
+    if (call.ticket === undefined) this.#loadFailed(call.server, call.key, 'backend');
+    else this.#afterFailure(call.ticket, this.#ledger.get(call.ticket));
   }
 
   #crash(server: Server): void {
     for (const event of server.ollama.advance(this.#nowMs)) this.#onOllama(server, event);
-    const lost = server.ollama.crash();
+    server.ollama.crash();
     server.up = false;
     server.running.clear();
-    for (const id of lost) {
-      const call = this.#calls.get(id);
-      if (call !== undefined) this.#hangUp(call);
-      const key = server.loads.get(id);
-      server.loads.delete(id);
-      if (key !== undefined) this.#loadFailed(server, key, 'backend');
-      else if (call?.ticket !== undefined) this.#afterFailure(call.ticket, this.#results.get(call.ticket));
-    }
+    server.frozenAtMs = undefined;
+    server.held = [];
+    for (const call of this.#calls.on(server)) this.#lose(call);
   }
 
   #poll(server: Server): void {
     server.nextPollMs = this.#nowMs + this.#plan.pollMs;
-    const runners = server.up ? server.ollama.runners() : [];
-    const seen = { up: server.up, draining: server.draining, polledAtMs: this.#nowMs, runners };
+    const silentMs = this.#nowMs - (server.frozenAtMs ?? this.#nowMs);
+    const up = server.up && silentMs < silenceMsMax.firstByte;
+    // A frozen backend says nothing new until it is held for down.
+    if (up && server.frozenAtMs !== undefined) return;
+    const runners = up ? shownBy(server, this.#nowMs) : [];
+    const polledAtMs = this.#nowMs + this.#timer.skewMs;
+    const seen = { up, draining: server.draining, polledAtMs, runners };
     server.view = viewOf(server.backend, server.models, seen);
     this.#publish();
   }
@@ -362,6 +382,10 @@ class World {
   }
 
   #broken(law: string): void {
-    if (this.#violations.length < 20) this.#violations.push(`at ${Math.round(this.#nowMs)} ms: ${law}`);
+    this.#ledger.broken(this.#nowMs, law);
   }
+}
+
+function answers(server: Server): boolean {
+  return server.up && server.frozenAtMs === undefined;
 }
