@@ -50,8 +50,9 @@ async function startReal(): Promise<Started | string> {
 }
 
 async function startEngine(): Promise<Started | string> {
-  const gguf = await find('smollm2');
-  if (gguf === undefined) return 'needs smollm2: npm run tools -- smollm2';
+  const [gguf, llama] = [await find('smollm2'), await find('llama')];
+  if (gguf === undefined || llama === undefined)
+    return 'needs smollm2 and llama: npm run tools -- smollm2 llama';
   const engine = await startEngineProcess();
   try {
     await addModel(engine.url, gguf);

@@ -119,7 +119,7 @@ export const ANTHROPIC: readonly Case[] = [
   },
   {
     name: 'count_tokens counts',
-    skip: { direct: 'Ollama has no such route; the gateway adds it', engine: 'only the gateway has it' },
+    skip: { direct: 'Ollama has no such route; the gateway adds it' },
     run: async target => {
       const answer = await client(target).messages.countTokens({ model: target.model, messages });
       assert.ok(answer.input_tokens > 0);

@@ -62,6 +62,8 @@ const WORDS = [
   ' wait',
 ];
 const tokensNaturalMax = 4000;
+/** Who asks for a long story gets one: for clients that leave in the middle. */
+const storyFactor = 50;
 
 export function say(ask: Ask): Said {
   const rng = rngOf(hashOf(`${ask.key}|${ask.prompt}`));
@@ -91,7 +93,8 @@ function wordsOf(ask: Ask, rng: () => number): string[] {
     );
   if (/capital of France/i.test(ask.prompt))
     return ['The', ' capital', ' of', ' France', ' is', ' Paris', '.'];
-  const count = Math.round(lognormal(rng, ask.tokensMedian, ask.tokensSigma));
+  const longer = /long story/i.test(ask.prompt) ? storyFactor : 1;
+  const count = Math.round(longer * lognormal(rng, ask.tokensMedian, ask.tokensSigma));
   const length = Math.min(tokensNaturalMax, Math.max(1, count));
   return Array.from({ length }, () => WORDS[Math.floor(rng() * WORDS.length)] ?? '');
 }
