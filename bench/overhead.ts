@@ -97,7 +97,7 @@ export async function overhead(options: BenchOptions): Promise<void> {
       await answersRightly(contestant);
     }
     const data = await inTurn(started, rounds, seconds);
-    await saveResult('overhead', { what: 'request overhead', leftOut, data });
+    await saveResult('overhead', { quick: options.quick, what: 'request overhead', leftOut, data });
   } finally {
     for (const { running } of [...started].reverse()) await running.stop();
     await mock.stop();

@@ -180,6 +180,7 @@ export async function race(options: BenchOptions): Promise<void> {
       console.log(`race ${JSON.stringify(run)}`);
       const configured = Object.fromEntries(names.map(each => [each, routers[each]?.configured ?? '']));
       await saveResult('race', {
+        quick: options.quick,
         what: 'the race',
         leftOut,
         data: { runs, medians: summarise(runs), configured },

@@ -138,7 +138,7 @@ export async function realOllama(options: BenchOptions): Promise<void> {
     runs,
     medians: Object.fromEntries(middle),
   };
-  await saveResult('real-ollama', { what: 'real Ollama', leftOut: {}, data });
+  await saveResult('real-ollama', { quick: options.quick, what: 'real Ollama', leftOut: {}, data });
 }
 
 if (import.meta.main) await realOllama(optionsFrom(process.argv.slice(2)));

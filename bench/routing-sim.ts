@@ -104,7 +104,7 @@ export async function routingSim(options: BenchOptions): Promise<void> {
   });
   const workloads = Object.fromEntries(WORKLOADS.map(({ name, what }) => [name, what]));
   const data: SimData = { seeds, requests, workloads, rows, medians: Object.fromEntries(middle), boundMs };
-  await saveResult('routing-sim', { what: 'routing by simulation', leftOut: {}, data });
+  await saveResult('routing-sim', { quick: options.quick, what: 'routing by simulation', leftOut: {}, data });
 }
 
 if (import.meta.main) await routingSim(optionsFrom(process.argv.slice(2)));

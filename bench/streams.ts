@@ -223,7 +223,7 @@ export async function streams(options: BenchOptions): Promise<void> {
   console.log(`streams ${JSON.stringify(memory)}`);
   const collected = await collectedMemory(options.quick ? [2_000, 5_000] : [20_000, 100_000]);
   const data: StreamsData = { rows, holds: holding(rows), openStreams: slowStreams, ...memory, collected };
-  await saveResult('streams', { what: 'paced streams and memory', leftOut: {}, data });
+  await saveResult('streams', { quick: options.quick, what: 'paced streams and memory', leftOut: {}, data });
 }
 
 if (import.meta.main) await streams(optionsFrom(process.argv.slice(2)));

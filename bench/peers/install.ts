@@ -130,19 +130,3 @@ export async function installPeer(name: PeerName): Promise<FoundPeer> {
     throw new Error(`${name} was installed from ${peers[name].from} but has no program.`);
   return found;
 }
-
-async function main(words: readonly string[]): Promise<number> {
-  const wanted = words.length === 0 ? peerNames : peerNames.filter(name => words.includes(name));
-  let missing = 0;
-  for (const name of wanted) {
-    const line = await installPeer(name).then(
-      found => `${found.version}  ${found.program}`,
-      (error: Error) => `cannot be had: ${error.message.split('\n').at(-1)}`,
-    );
-    if (line.startsWith('cannot')) missing++;
-    console.log(`${name.padEnd(8)} ${line}`);
-  }
-  return missing === 0 ? 0 : 1;
-}
-
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
