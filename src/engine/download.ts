@@ -69,8 +69,11 @@ async function requireSpace(job: Download): Promise<void> {
   const freeBytes = disk.bavail * disk.bsize;
   const wantedBytes = job.layer.size - ((await sizeOf(partialPath(job.path))) ?? 0);
   if (wantedBytes + freeBytesMin <= freeBytes) return;
-  const sizes = `${megabytes(wantedBytes)} more are needed, ${megabytes(freeBytes)} are free`;
-  throw new EngineFailure(507, `no space left on device: ${sizes} in ${dirname(job.path)}`);
+  const wanted = `${megabytes(wantedBytes)} are needed and ${megabytes(freeBytesMin)} stay free`;
+  throw new EngineFailure(
+    507,
+    `no space left on device: ${wanted}, but only ${megabytes(freeBytes)} are there`,
+  );
 }
 
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
