@@ -17,7 +17,7 @@ const tokenMs = 5;
 const promptMsPerByte = 0.02;
 
 /** Load times 1:2:4 s by size, as models of 1, 2 and 4 GB on one disk. */
-export function modelsOf(count: number): SimModel[] {
+function modelsOf(count: number): SimModel[] {
   return Array.from({ length: count }, (_, index) => {
     const size = [1, 2, 4][index % 3] ?? 1;
     return { name: `m${index}:latest`, weights: `w${index}`, sizeBytes: size * 1e9, loadMs: size * 1_000 };
@@ -103,7 +103,7 @@ export function zipfWorkload(modelCount: number, perSecond: number): Workload {
   };
 }
 
-export const conversations: Workload = {
+const conversations: Workload = {
   name: 'conversations',
   what: '2 models, 60 conversations of growing prompts whose earlier turns may be cached',
   plan: (seed, requestCount) => {
@@ -135,7 +135,7 @@ export const conversations: Workload = {
   },
 };
 
-export const greedyClient: Workload = {
+const greedyClient: Workload = {
   name: 'greedy-client',
   what: '4 models; one client sends bursts of 40, five others send one request at a time',
   plan: (seed, requestCount) => {
@@ -158,7 +158,7 @@ export const greedyClient: Workload = {
   },
 };
 
-export const bursts: Workload = {
+const bursts: Workload = {
   name: 'bursts',
   what: '6 models; a minute of calm, then 10 s at five times the rate, mostly one model',
   plan: (seed, requestCount) => {
@@ -176,7 +176,7 @@ export const bursts: Workload = {
   },
 };
 
-export const mixedContexts: Workload = {
+const mixedContexts: Workload = {
   name: 'mixed-num-ctx',
   what: '4 models, a third of the requests with num_ctx 8192 or 32768: another runner of the same weights',
   plan: (seed, requestCount) => {
