@@ -111,7 +111,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Waiting {
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (this.over) return;
     this.settle();
-    this.owner.onFailure(this, this.failureOf(error), error.message);
+    const failure = this.failureOf(error);
+    this.owner.onFailure(this, failure, wordsOf(failure, error));
   }
 
   private settle(): void {
@@ -134,4 +135,12 @@ export class Attempt implements Dispatcher.DispatchHandler, Waiting {
     const early = this.nowMs() - this.sentAtMs < staleMsMax;
     return early && this.informational === 0 && metUsedConnection(error) ? 'stale' : 'reset';
   }
+}
+
+/** For people: what undici says is meant for programmers. */
+function wordsOf(failure: Failure, error: Error & { code?: string }): string {
+  if (failure === 'invalid') return 'it does not answer in HTTP/1.1';
+  if (failure !== 'connect') return 'it ended the connection too early';
+  if (error.code === 'UND_ERR_CONNECT_TIMEOUT') return 'no connection within the limit';
+  return `no connection (${error.code ?? error.message})`;
 }

@@ -6,6 +6,7 @@ import { Attempt } from './attempt.ts';
 import type { AttemptOwner } from './attempt.ts';
 import { conclude } from './conclusion.ts';
 import type { GatewayContext } from './context.ts';
+import { SUSPECT } from './core/retry.ts';
 import type { Failure, RetryDecision } from './core/retry.ts';
 import type { Outcome, TicketSpec } from './core/scheduler/messages.ts';
 import type { Usage } from './core/stream/types.ts';
@@ -160,7 +161,7 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
   onFailure(attempt: Attempt, failure: Failure, message: string): void {
     const { context } = this;
     context.frozen.delete(attempt.backend, attempt);
-    if (failure === 'connect') context.fleet.noteDown(attempt.backend, message);
+    if (SUSPECT.has(failure)) context.fleet.noteDown(attempt.backend, message);
     if (this.stream !== undefined) {
       this.cutStream(attempt, this.stream, { failure, message });
       return;

@@ -16,6 +16,9 @@ export type Failure =
   | 'stalled' // the answer began and then nothing more came
   | 'too_large'; // a held answer is over the limit
 
+/** After these the fleet should look at the backend at once. */
+export const SUSPECT: ReadonlySet<Failure> = new Set(['connect', 'reset', 'cut', 'stalled']);
+
 export interface FailedAttempt {
   readonly failure: Failure;
   /** Of failure `status`. */
