@@ -2,20 +2,13 @@
 // BIGO_SIM_RUNS=N for more tiny plans; BIGO_SIM_SEED=N replays one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createScheduler } from '../../src/gateway/core/scheduler/scheduler.ts';
 import { offlineBound } from '../../src/sim/bound.ts';
-import {
-  boundedHash,
-  leastConnections,
-  loadedFirst,
-  roundRobin,
-  stickyUntilSaturated,
-} from '../../src/sim/policies.ts';
 import { intBelow, pick, rngOf } from '../../src/sim/rng.ts';
 import type { Router, SimBackend, SimModel, SimPlan, SimRequest } from '../../src/sim/types.ts';
 import { WORKLOADS } from '../../src/sim/workloads.ts';
 import { simulate } from '../../src/sim/world.ts';
 import { leastSumMs } from './brute-force.ts';
+import { firstTokenMs, mean, ours, quantile, simple } from './days.ts';
 
 const runs = Number(process.env['BIGO_SIM_RUNS'] ?? 1_000);
 const onlySeed = process.env['BIGO_SIM_SEED'];
@@ -59,28 +52,12 @@ function tinyPlan(seed: number): SimPlan {
   };
 }
 
-const routers: Record<string, (seed: number) => Router> = {
-  ours: seed => createScheduler({ rng: rngOf(seed), ticketsMax: 100_000 }),
-  'round-robin': () => roundRobin(),
-  'least connections': seed => leastConnections(rngOf(seed)),
-  'loaded first': seed => loadedFirst(rngOf(seed)),
-  'bounded hash': () => boundedHash(),
-  sticky: seed => stickyUntilSaturated(rngOf(seed), 4),
-};
+const routers = { ours, ...simple };
 
 /** Mean time to first token, or undefined when not everything was served. */
 function meanMs(plan: SimPlan, router: Router): number | undefined {
   const { results } = simulate(plan, router);
-  let sumMs = 0;
-  for (const { firstTokenMs, outcome, request } of results) {
-    if (outcome !== 'ok' || firstTokenMs === undefined) return undefined;
-    sumMs += firstTokenMs - request.atMs;
-  }
-  return sumMs / results.length;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+  return results.every(({ outcome }) => outcome === 'ok') ? mean(firstTokenMs(results)) : undefined;
 }
 
 test(`on ${runs} tiny plans no schedule at all is better than the bound`, () => {
@@ -95,11 +72,8 @@ test(`on ${runs} tiny plans no schedule at all is better than the bound`, () => 
     assert.ok(bound.meanMs <= bestMs + 1e-6, said);
     if (bestMs > 0) ratios.push(bestMs / Math.max(1, bound.meanMs));
   }
-  const sorted = ratios.toSorted((a, b) => a - b);
-  const nine = sorted[Math.floor(0.9 * sorted.length)] ?? NaN;
-  console.log(
-    `# best ÷ bound: median ${median(ratios).toFixed(3)}, 90 % ${nine.toFixed(2)}, most ${sorted.at(-1)?.toFixed(2)}`,
-  );
+  const [half, most] = [0.5, 0.9].map(share => quantile(ratios, share).toFixed(2));
+  console.log(`# best ÷ bound: median ${half}, nine tenths at most ${most}`);
 });
 
 test('on tiny plans every router is at or above the bound and the best schedule', () => {
