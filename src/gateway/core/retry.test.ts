@@ -98,11 +98,17 @@ test('law: never more than three attempts elsewhere, whatever happens', () => {
 test('law: a spent budget stops retries elsewhere, and a small gateway always has some', () => {
   fc.assert(
     fc.property(anyAttempt, fc.nat(1_000), (attempt, inFlight) => {
+      fc.pre(attempt.failure !== 'connect');
       const spent = Math.max(budgetMin, Math.floor(inFlight / 10));
       assert.notEqual(decideRetry(attempt, { retrying: spent, inFlight }).action, 'other');
     }),
   );
   assert.equal(decideRetry(FIRST, { retrying: budgetMin - 1, inFlight: 1 }).action, 'other');
+});
+
+test('a backend that took no connection is left for another, whatever the budget', () => {
+  const spent = { retrying: 1_000, inFlight: 1 };
+  assert.equal(decideRetry({ ...FIRST, failure: 'connect' }, spent).action, 'other');
 });
 
 test('law: a 4xx never counts against a backend', () => {

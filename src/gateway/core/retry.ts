@@ -84,6 +84,7 @@ const CODES: Readonly<Record<Failure, ErrorCode>> = {
  * 7. A 500: elsewhere once; the second is forwarded (Ollama retries an OOM load itself).
  * 8. 502, 503, 504, no connection, reset, frozen, a cut or foreign answer: elsewhere.
  * In 3, 7 and 8 only within the attempts and the budget; else the backend's answer, or our error.
+ * No connection costs no budget: that backend saw nothing, so trying elsewhere adds no load.
  */
 export function decideRetry(attempt: FailedAttempt, budget: RetryBudget): RetryDecision {
   const { failure } = attempt;
@@ -110,5 +111,6 @@ export function decideRetry(attempt: FailedAttempt, budget: RetryBudget): RetryD
 
 function mayRetry(attempt: FailedAttempt, budget: RetryBudget): boolean {
   if (attempt.attempts >= attemptsMax) return false;
+  if (attempt.failure === 'connect') return true;
   return budget.retrying < Math.max(budgetMin, Math.floor(budget.inFlight * budgetShare));
 }
