@@ -34,7 +34,7 @@ async function untilLogged(rig: Rig, phase: string): Promise<void> {
   assert.equal(backends[0].breaker, 'closed');
 }
 
-test('rules 8 and 9: a client that leaves while its body arrives holds nothing afterwards', () =>
+test('rule 8: a client that leaves while its body arrives holds nothing afterwards', () =>
   withRig({}, async rig => {
     const client = await rig.connect();
     client.write(
@@ -49,7 +49,7 @@ test('rules 8 and 9: a client that leaves while its body arrives holds nothing a
     assert.equal(rig.backend.seen.length, 0);
   }));
 
-test('rules 8 and 9: a client that leaves the queue is never dispatched', () =>
+test('rule 9: a client that leaves the queue is never dispatched', () =>
   withRig({ slots: 1 }, async rig => {
     rig.backend.script = ({ socket }) => void socket.write(streamHead + chunk(tokenLine('a')));
     const first = await rig.connect();
@@ -69,7 +69,7 @@ test('rules 8 and 9: a client that leaves the queue is never dispatched', () =>
     assert.equal(rig.backend.seen.length, 1);
   }));
 
-test('rules 8 and 9: a client that leaves before the first byte aborts the backend and frees the slot', () =>
+test('rule 8: a client that leaves before the first byte aborts the backend and frees the slot', () =>
   withRig({}, async rig => {
     rig.backend.script = () => undefined;
     const client = await rig.connect();
@@ -80,7 +80,7 @@ test('rules 8 and 9: a client that leaves before the first byte aborts the backe
     await untilLogged(rig, 'sent');
   }));
 
-test('rules 8 and 9: a client that leaves in the middle of a stream aborts the backend; its tokens count as wasted', () =>
+test('rule 9: a client that leaves in the middle of a stream aborts the backend; its tokens count as wasted', () =>
   withRig({}, async rig => {
     rig.backend.script = ({ socket }) => {
       socket.write(streamHead);
@@ -97,7 +97,7 @@ test('rules 8 and 9: a client that leaves in the middle of a stream aborts the b
     assert.equal((await rig.usage())[0].code, 499);
   }));
 
-test('rules 8 and 9: a client that leaves a held answer aborts the backend', () =>
+test('rule 8: a client that leaves a held answer aborts the backend', () =>
   withRig({}, async rig => {
     rig.backend.script = ({ socket }) =>
       void socket.write(httpAnswer(200, '{"half":', { 'content-length': '999' }));
