@@ -92,8 +92,7 @@ export class Loads implements LoadPerformer {
       return { message: answerMessage(answer), fault };
     } catch (error) {
       const message = error instanceof Error ? error.message : 'unknown';
-      const cancelled = signal.aborted || (error instanceof HttpFailure && error.kind === 'aborted');
-      return { message: message.slice(0, messageLengthMax), fault: cancelled ? 'cancelled' : 'backend' };
+      return { message: message.slice(0, messageLengthMax), fault: faultOf(error, signal) };
     }
   }
 
@@ -169,4 +168,11 @@ function loadId(at: { readonly backend: string; readonly key: string }): string 
 
 function pick(at: { readonly backend: string; readonly key: string }): { backend: string; key: string } {
   return { backend: at.backend, key: at.key };
+}
+
+/** A load that takes too long says something about the model; the backend goes on serving what it has loaded. */
+function faultOf(error: unknown, signal: AbortSignal): LoadFault {
+  const kind = error instanceof HttpFailure ? error.kind : 'other';
+  if (signal.aborted || kind === 'aborted') return 'cancelled';
+  return kind === 'silent' ? 'model' : 'backend';
 }
