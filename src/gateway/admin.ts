@@ -84,12 +84,17 @@ export class AdminServer {
         error instanceof BigoError ? error : new BigoError('internal', 'The gateway failed on this request.');
       if (known !== error) this.context.log.error({ id: requestId, err: error }, 'internal error');
       if (res.headersSent) res.destroy();
-      else this.sendError(res, known, requestId);
+      else this.sendError(req, res, known);
     }
   }
 
-  private sendError(res: ServerResponse, error: BigoError, requestId: string): void {
+  private sendError(req: IncomingMessage, res: ServerResponse, error: BigoError): void {
+    const requestId = String(res.getHeader('x-bigo-request-id'));
     const { status, headers, body } = errorBody('bigo', error, requestId);
+    if (error.code === 'wrong_method') {
+      const isDrain = DRAIN.test((req.url ?? '').split('?')[0] ?? '');
+      res.setHeader('allow', isDrain ? 'GET, HEAD, POST, DELETE' : 'GET, HEAD');
+    }
     res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
     res.end(body);
   }

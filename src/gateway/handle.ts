@@ -14,6 +14,7 @@ import { handleInference } from './inference.ts';
 import { handleList } from './lists.ts';
 import { handleLocal } from './local.ts';
 import type { RequestIds } from './ids.ts';
+import { refuse } from './refusal.ts';
 
 /** Routes that change models are done by src/gateway/models. */
 export interface ModelRoutes {
@@ -108,35 +109,25 @@ export class Handler {
   }
 
   private refuse(exchange: HttpExchange, dialect: Dialect, error: BigoError): void {
-    const allow: Record<string, string> =
-      error instanceof RouteError && error.allow.length > 0 ? { allow: error.allow.join(', ') } : {};
-    const { context } = this;
-    context.metrics.errors.with(error.code).value += 1;
-    context.log.info(
-      {
-        id: exchange.requestId,
-        method: exchange.req.method,
-        path: shownPath(exchange.req.url),
-        error: error.code,
-      },
-      'refused',
-    );
-    exchange.fail(dialect, error, allow);
+    const allowed = error instanceof RouteError && error.allow.length > 0;
+    const headers: Record<string, string> = allowed ? { allow: error.allow.join(', ') } : {};
+    refuse(this.context, exchange, { dialect, error, headers });
   }
 
   private crashed(exchange: HttpExchange, dialect: Dialect, error: unknown): void {
     const known = error instanceof BigoError ? error : undefined;
     if (known === undefined) this.context.log.error({ id: exchange.requestId, err: error }, 'internal error');
     if (exchange.started) exchange.res.destroy();
-    else exchange.fail(dialect, known ?? new BigoError('internal', 'The gateway failed on this request.'));
+    else
+      this.refuse(
+        exchange,
+        dialect,
+        known ?? new BigoError('internal', 'The gateway failed on this request.'),
+      );
   }
 }
 
 /** What a load balancer or a browser asks before it has a key. */
 function isOpen(routeId: string): boolean {
   return routeId === 'root' || routeId === 'version';
-}
-
-function shownPath(url: string | undefined): string {
-  return (url ?? '').split('?')[0]?.slice(0, 200) ?? '';
 }

@@ -15,21 +15,24 @@ import { Flight } from './flight.ts';
 import { traceHex } from './ids.ts';
 import { modelNotFound } from './models-known.ts';
 import type { Plan } from './plan.ts';
+import { refuse } from './refusal.ts';
 import { stopModel } from './stop.ts';
 
 const PRIORITY_RANK: Readonly<Record<Priority, number>> = { high: 0, normal: 1, low: 2, batch: 3 };
 
 export function handleInference(context: GatewayContext, exchange: HttpExchange): void {
+  const { route } = exchange;
+  const { dialect } = route;
   const encoding = checkEncoding(exchange.req.headers);
   if (encoding !== undefined) {
-    exchange.fail(exchange.route.dialect, encoding);
+    refuse(context, exchange, { dialect, route, error: encoding });
     return;
   }
-  receiveBody(context, exchange, (error, body, scanned) => {
-    const refusal = error ?? begin(context, exchange, body, scanned);
-    if (refusal === undefined) return;
+  receiveBody(context, exchange, (failure, body, scanned) => {
+    const error = failure ?? begin(context, exchange, body, scanned);
+    if (error === undefined) return;
     exchange.releaseBody();
-    exchange.fail(exchange.route.dialect, refusal);
+    refuse(context, exchange, { dialect, route, error });
   });
 }
 

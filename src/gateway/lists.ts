@@ -3,10 +3,12 @@ import { BigoError } from '../api/errors.ts';
 import type { GatewayContext } from './context.ts';
 import { mergeOpenAiModels, mergePs, mergeTags, openAiModelOf } from './core/stream/lists.ts';
 import type { HttpExchange } from './http-exchange.ts';
+import { refuse } from './refusal.ts';
 
 export function handleList(context: GatewayContext, exchange: HttpExchange): void {
   const value = listValue(context, exchange);
-  if (value instanceof BigoError) exchange.fail(exchange.route.dialect, value);
+  if (value instanceof BigoError)
+    refuse(context, exchange, { dialect: exchange.route.dialect, error: value });
   else exchange.send(200, { 'content-type': 'application/json; charset=utf-8' }, JSON.stringify(value));
 }
 
