@@ -1,6 +1,7 @@
 // The OpenAI and Anthropic routes: each turns its request into a native one and writes the answer in its dialect.
 import { anthropicError, AnthropicWriter } from '../core/anthropic-answer.ts';
 import { readAnthropic } from '../core/anthropic-request.ts';
+import { EngineFailure } from '../core/failure.ts';
 import { capabilitiesOf, tagsOf } from '../core/model.ts';
 import {
   openAiChatWriter,
@@ -32,6 +33,7 @@ export const compatibleRoutes: readonly Route[] = [
   { method: 'GET', path: '/v1/models', errorShape: openAiError, serve: serveModels },
   { method: 'GET', path: '/v1/models/*model', errorShape: openAiError, serve: serveModel },
   { method: 'POST', path: '/v1/responses', errorShape: openAiError, serve: serveResponses },
+  { method: 'POST', path: '/v1/audio/transcriptions', errorShape: openAiError, serve: refuseAudio },
   { method: 'POST', path: '/v1/messages', errorShape: anthropicFailure, serve: serveMessages },
 ];
 
@@ -54,6 +56,13 @@ async function serveResponses(context: EngineContext, exchange: Exchange): Promi
   const ids = { responseId: newId('resp_'), itemId: newId('msg_') };
   const writer = new ResponsesWriter({ model: chat.model, echo, ...ids });
   await answerChat(context, exchange, { request: chat, writer });
+}
+
+async function refuseAudio(): Promise<never> {
+  throw new EngineFailure(
+    501,
+    'audio is not supported by the embedded engine: use Ollama with a model that hears',
+  );
 }
 
 async function serveMessages(context: EngineContext, exchange: Exchange): Promise<void> {
