@@ -42,6 +42,8 @@ class BodyReceiver implements Timed {
   private readonly exchange: HttpExchange;
   private done: BodyDone | undefined;
   private chunks: Buffer[] = [];
+  /** A large body of known length is put together while it arrives: joining 100 MB at the end would block everybody. */
+  private readonly whole: Buffer | undefined;
   private bytes = 0;
   private bytesAtLastLook = 0;
   private scanner: JsonScanner | undefined;
@@ -51,6 +53,9 @@ class BodyReceiver implements Timed {
     this.exchange = exchange;
     this.done = done;
     this.deadlineMs = exchange.receivedAtMs + context.settings.time.receiveMsMax;
+    const length = Number(exchange.req.headers['content-length'] ?? 0);
+    // The memory is only taken as pieces are copied into it.
+    if (length > scanAtOnceBytesMax) this.whole = Buffer.allocUnsafeSlow(length);
   }
 
   start(): void {
@@ -72,10 +77,11 @@ class BodyReceiver implements Timed {
 
   private take(chunk: Buffer): void {
     if (this.done === undefined) return;
+    if (this.whole === undefined) this.chunks.push(chunk);
+    else chunk.copy(this.whole, this.bytes);
     this.bytes += chunk.length;
     this.context.bodyBytesHeld += chunk.length;
     this.exchange.bodyBytesHeld += chunk.length;
-    this.chunks.push(chunk);
     this.scan(chunk);
     const { jsonBytesMax } = this.context.settings.body;
     if (this.bytes > jsonBytesMax) this.fail(tooLarge(jsonBytesMax));
@@ -85,17 +91,21 @@ class BodyReceiver implements Timed {
 
   private complete(): void {
     const [only] = this.chunks;
-    const whole =
-      this.chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.chunks, this.bytes);
+    const few = this.chunks.length === 1 && only !== undefined ? only : undefined;
+    const whole = this.whole ?? few ?? Buffer.concat(this.chunks, this.bytes);
     this.finish()?.(undefined, whole, this.scanner?.end());
   }
 
   private scan(chunk: Buffer): void {
-    if (this.exchange.route.body !== 'json' || this.bytes <= scanAtOnceBytesMax) return;
-    if (this.scanner === undefined) {
+    if (this.exchange.route.body !== 'json') return;
+    if (this.scanner !== undefined) this.scanner.push(chunk);
+    else if (this.whole !== undefined) {
+      this.scanner = createScanner();
+      this.scanner.push(chunk);
+    } else if (this.bytes > scanAtOnceBytesMax) {
       this.scanner = createScanner();
       for (const held of this.chunks) this.scanner.push(held);
-    } else this.scanner.push(chunk);
+    }
   }
 
   private fail(error: BigoError): void {

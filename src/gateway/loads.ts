@@ -5,6 +5,7 @@ import type { SchedulerEvent } from './core/scheduler/messages.ts';
 import { HttpFailure } from '../platform/http-failure.ts';
 import type { HttpAnswer } from '../platform/http.ts';
 import type { GatewayContext } from './context.ts';
+import type { Waiting } from './frozen.ts';
 import type { CancelLoadEffect, LoadEffect, LoadPerformer, UnloadEffect } from './loop.ts';
 
 const answerBytesMax = 1024 * 1024;
@@ -53,7 +54,11 @@ export class Loads implements LoadPerformer {
     const id = loadId(effect);
     this.running.set(id, abort);
     const startMs = context.clock.nowMs();
+    const frozen = new HttpFailure('silent', 'it no longer answers anything');
+    const waiting: Waiting = { sentAtMs: startMs, onFrozen: () => abort.abort(frozen) };
+    context.frozen.add(effect.backend, waiting);
     const result = await this.callLoad(effect, abort.signal);
+    context.frozen.delete(effect.backend, waiting);
     this.running.delete(id);
     const loadMs = context.clock.nowMs() - startMs;
     const outcome = result === undefined ? 'ok' : result.fault;

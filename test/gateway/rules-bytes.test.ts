@@ -95,6 +95,29 @@ test('rule 12: fields that the gateway does not know pass in both directions', (
     assert.equal(rig.backend.seen[0]?.body, body);
   }));
 
+for (const framing of ['with its length', 'chunked'] as const) {
+  test(`rule 12: a body of 5 MB sent ${framing} reaches the backend byte for byte, but for the alias`, () =>
+    withRig({ settings: { aliases: { fast: 'm:latest' } } }, async rig => {
+      const image = Buffer.alloc(3_500_000, 'pixels ü').toString('base64');
+      const text = (model: string): string =>
+        `{"messages":[{"role":"user","content":"x","images":["${image}"]}], "model": "${model}","stream":false}`;
+      const body = Buffer.from(text('fast'));
+      const client = await rig.connect();
+      const length = framing === 'chunked' ? 'transfer-encoding: chunked' : `content-length: ${body.length}`;
+      client.write(`POST /api/chat HTTP/1.1\r\nhost: localhost\r\n${length}\r\n\r\n`);
+      for (let at = 0; at < body.length; at += 70_001) {
+        const piece = body.subarray(at, at + 70_001);
+        if (framing === 'chunked') client.write(`${piece.length.toString(16)}\r\n`);
+        client.socket.write(piece);
+        if (framing === 'chunked') client.write('\r\n');
+      }
+      if (framing === 'chunked') client.write('0\r\n\r\n');
+      await client.waitFor(/^HTTP\/1\.1 200 /);
+      assert.equal(rig.backend.seen[0]?.body, text('m:latest'));
+      client.socket.destroy();
+    }));
+}
+
 test('rule 13: a reader that stops holds the backend back instead of filling memory, and hinders nobody', () =>
   withRig({ time: { writeStallMsMax: 20_000 } }, async rig => {
     let poured = 0;

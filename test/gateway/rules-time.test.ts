@@ -71,6 +71,25 @@ test('rule 21: a backend that answers nothing at all any more is told from a slo
     assert.equal(await rig.metric('bigo_backend_frozen_total'), 1);
   }));
 
+test('rule 21: a backend that freezes while it loads is left too', () =>
+  withRig({ backends: 2, frozenProbeMs: 150 }, async rig => {
+    for (const backend of rig.backends) backend.loaded = [];
+    await rig.fleet.refresh();
+    let frozen = false;
+    for (const backend of rig.backends) {
+      backend.onLoad = ({ socket }) => {
+        if (frozen) socket.write(httpAnswer(200, '{"done":true,"done_reason":"load"}'));
+        else backend.frozen = true;
+        frozen = true;
+      };
+    }
+    assert.equal((await rig.chat()).status, 200);
+    await until(
+      async () => (await rig.view()).loads.length === 0,
+      async () => JSON.stringify((await rig.view()).loads),
+    );
+  }));
+
 test('rule 21: a slow backend that still tells its version is waited for', () =>
   withRig({ frozenProbeMs: 50 }, async rig => {
     rig.backend.script = request => void setTimeout(() => answerStream(request), 600);
