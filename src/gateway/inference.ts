@@ -52,7 +52,7 @@ function begin(
   }
   const ticket = ticketFor(context, exchange, { asked, model, bodyBytes: body.length });
   if (ticket instanceof BigoError) return ticket;
-  const edits = editsFor(exchange.route, body, asked, model);
+  const edits = editsFor(exchange.route, { body, scanned }, asked, model);
   if (edits instanceof BigoError) return edits;
   const plan = planFor(context, exchange, { asked, model, ticket });
   new Flight(context, exchange, plan, applyEdits(body, edits)).launch();
@@ -67,7 +67,7 @@ function read(
   scanned: ScanResult | undefined,
 ): InferenceRequest | BigoError {
   if (route.kind !== 'holder') return parseInference(route, body, contentType, scanned);
-  const asked = parseModelChange(route, body);
+  const asked = parseModelChange(route, body, scanned);
   if (asked instanceof BigoError) return asked;
   const { model, modelSpan } = asked;
   return { ...HOLDER_REQUEST, model, modelSpan };
@@ -150,11 +150,11 @@ function lower(wanted: Priority, most: Priority): Priority {
 
 function editsFor(
   route: Route,
-  body: Buffer,
+  { body, scanned }: { readonly body: Buffer; readonly scanned: ScanResult | undefined },
   asked: InferenceRequest,
   model: ResolvedModel,
 ): readonly Edit[] | BigoError {
-  const edits = route.id === COUNT_TOKENS ? countTokensEdits(body) : asked.usageEdits;
+  const edits = route.id === COUNT_TOKENS ? countTokensEdits(body, scanned) : asked.usageEdits;
   if (edits instanceof BigoError || model.replacement === undefined) return edits;
   return [...edits, modelEdit(asked, model.replacement)];
 }

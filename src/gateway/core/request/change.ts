@@ -1,14 +1,16 @@
 // Reads requests that change or describe models: pull, push, create, copy, delete, show. Never checks a store.
 import { BigoError } from '../../../api/errors.ts';
 import { type FieldName, type Fields, findFields } from './keys.ts';
-import { scanObject } from './scan.ts';
+import { type ScanResult, scanObject } from './scan.ts';
 import type { ModelChange, Route } from './types.ts';
 import { boolOf, fieldOf, modelOf, type NamedModel, nestedOf, stringOf } from './values.ts';
 
-const digestsMax = 4096;
-
-export function parseModelChange(route: Route, body: Uint8Array): ModelChange | BigoError {
-  const scanned = scanObject(body);
+/** `scanned` as in parseInference. */
+export function parseModelChange(
+  route: Route,
+  body: Uint8Array,
+  scanned: ScanResult = scanObject(body),
+): ModelChange | BigoError {
   if (scanned.failed) return new BigoError('bad_json', scanned.message);
   const fields = findFields(body, scanned);
   if (fields instanceof BigoError) return fields;
@@ -73,10 +75,11 @@ function digestsOf(body: Uint8Array, fields: Fields): string[] | BigoError {
     const member = fieldOf(fields, name, ['object']);
     if (member instanceof BigoError) return member;
     if (member === undefined) continue;
-    const { part, members } = nestedOf(body, member);
-    for (const file of members) {
-      if (file.kind !== 'string' || digests.length === digestsMax) continue;
-      const digest = stringOf(part, file);
+    const nested = nestedOf(body, member, name);
+    if (nested instanceof BigoError) return nested;
+    for (const file of nested.members) {
+      if (file.kind !== 'string') continue;
+      const digest = stringOf(nested.part, file);
       if (/^sha256:[0-9a-f]{64}$/i.test(digest)) digests.push(digest.toLowerCase());
     }
   }

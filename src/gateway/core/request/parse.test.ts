@@ -304,3 +304,13 @@ test('a form on a JSON route is refused with 415, any other content type is read
     assert.ok(!(parseInference(routeOf('chat'), body, type) instanceof BigoError));
   }
 });
+
+test('an object inside the body that is too large to be read at once is refused, and never read as empty', () => {
+  const many = Object.fromEntries(Array.from({ length: 1025 }, (_, index) => [`k${index}`, 1]));
+  const wide = { stop: Array.from({ length: 100_000 }, () => 'a') };
+  for (const options of [many, wide]) {
+    assert.match(refusal('chat', { model: 'm', messages, options }).message, /`options` must be/);
+  }
+  const stream = { model: 'm', messages, stream: true, stream_options: many };
+  assert.match(refusal('v1_chat_completions', stream).message, /`stream_options` must be/);
+});

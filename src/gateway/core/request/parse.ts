@@ -94,7 +94,9 @@ function readReloadOptions(body: Uint8Array, fields: Fields): ReloadOptions | Bi
   const member = fieldOf(fields, 'options', ['object']);
   if (member === undefined) return {};
   if (member instanceof BigoError) return member;
-  const { part, members } = nestedOf(body, member);
+  const nested = nestedOf(body, member, 'options');
+  if (nested instanceof BigoError) return nested;
+  const { part, members } = nested;
   const options: Record<string, number | boolean> = {};
   for (const name of RELOAD_OPTION_NAMES) {
     const option = exactMember(part, members, name);

@@ -24,7 +24,9 @@ export function readUsageWish(body: Uint8Array, fields: Fields): UsageWish | Big
 }
 
 function readStreamOptions(body: Uint8Array, options: Member): UsageWish | BigoError {
-  const { part, members } = nestedOf(body, options);
+  const nested = nestedOf(body, options, 'stream_options');
+  if (nested instanceof BigoError) return nested;
+  const { part, members } = nested;
   if (isFoldedIn(part, members, 'include_usage')) return USAGE_TOLD;
   const wish = exactMember(part, members, 'include_usage');
   if (wish === undefined) {

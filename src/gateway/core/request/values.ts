@@ -3,9 +3,11 @@
 import { BigoError } from '../../../api/errors.ts';
 import { parseModelName } from '../../../api/names.ts';
 import { shortText, type FieldName, type Fields } from './keys.ts';
-import { type JsonKind, type Member, scanObject } from './scan.ts';
+import { type JsonKind, type Member, membersMax, scanObject } from './scan.ts';
 
 const nameBytesMax = 2048;
+/** Of an object inside the body whose keys are read. No real one comes near. */
+const nestedBytesMax = 256 * 1024;
 
 export function badField(field: string, wanted: string): BigoError {
   return new BigoError('bad_request', `The field \`${field}\` must be ${wanted}.`);
@@ -117,11 +119,19 @@ export function isEmpty(text: Uint8Array, member: Member): boolean {
   return true;
 }
 
-/** A member that is an object, scanned by itself: its places count from `member.start`. */
-export function nestedOf(text: Uint8Array, member: Member): { part: Uint8Array; members: readonly Member[] } {
+export interface Nested {
+  readonly part: Uint8Array;
+  readonly members: readonly Member[];
+}
+
+/** A member that is an object, scanned by itself at once: its places count from `member.start`. */
+export function nestedOf(text: Uint8Array, member: Member, field: FieldName): Nested | BigoError {
+  if (member.end - member.start > nestedBytesMax) return badField(field, `at most ${nestedBytesMax} bytes`);
   const part = text.subarray(member.start, member.end);
   const scanned = scanObject(part);
-  return { part, members: scanned.failed ? [] : scanned.members };
+  return scanned.failed
+    ? badField(field, `an object of at most ${membersMax} keys`)
+    : { part, members: scanned.members };
 }
 
 function kindInWords(kind: JsonKind): string {
