@@ -9,7 +9,7 @@ import { allOf, away, keyOf, storesNow, type Kit } from './kit.ts';
 export interface HolderChange {
   readonly kind: 'copy' | 'delete';
   readonly change: ModelChange;
-  readonly body: Buffer;
+  readonly body: Uint8Array;
 }
 
 export async function changeHolders(kit: Kit, exchange: HttpExchange, wanted: HolderChange): Promise<void> {
@@ -57,5 +57,6 @@ function rememberLate(
   { late }: Verdict,
   { kind, key, body }: HolderChange & { key: string },
 ): void {
-  for (const { store } of late) kit.remembered.add({ kind, store, key, body: body.toString('utf8') });
+  for (const { store } of late)
+    kit.remembered.add({ kind, store, key, body: Buffer.from(body).toString('utf8') });
 }

@@ -13,9 +13,11 @@ import { createHttpClient, type HttpClient } from '../../platform/http.ts';
 import { receiveBody } from '../body.ts';
 import type { GatewayContext } from '../context.ts';
 import { parseModelChange } from '../core/request/parse.ts';
+import type { ScanResult } from '../core/request/scan.ts';
 import type { ModelChange } from '../core/request/types.ts';
 import type { ModelRoutes } from '../handle.ts';
 import type { HttpExchange } from '../http-exchange.ts';
+import { withoutAliases } from './aliases.ts';
 import { Asker } from './asker.ts';
 import { handleBlob } from './blob-routes.ts';
 import { changeHolders } from './holder-changes.ts';
@@ -68,9 +70,10 @@ async function handleChange(
   progress: ProgressChanges,
   { exchange, context }: Caller,
 ): Promise<void> {
-  const body = await receive(context, exchange);
-  const change = parseModelChange(exchange.route, body);
-  if (change instanceof BigoError) throw change;
+  const { bytes, scanned } = await receive(context, exchange);
+  const read = parseModelChange(exchange.route, bytes, scanned);
+  if (read instanceof BigoError) throw read;
+  const { change, body } = withoutAliases(context.models, exchange.route, { change: read, body: bytes });
   count(exchange, context, change);
   const client = { context, exchange, change };
   switch (exchange.route.id) {
@@ -89,12 +92,17 @@ async function handleChange(
   }
 }
 
+interface Received {
+  readonly bytes: Uint8Array;
+  readonly scanned: ScanResult | undefined;
+}
+
 /** A client that leaves while it sends gets no answer, and this never resolves: nothing waits for it. */
-function receive(context: GatewayContext, exchange: HttpExchange): Promise<Buffer> {
+function receive(context: GatewayContext, exchange: HttpExchange): Promise<Received> {
   return new Promise((resolve, reject) => {
-    receiveBody(context, exchange, (error, body) => {
+    receiveBody(context, exchange, (error, bytes, scanned) => {
       if (error !== undefined) reject(error);
-      else if (body.length <= bodyBytesMax) resolve(body);
+      else if (bytes.length <= bodyBytesMax) resolve({ bytes, scanned });
       else
         reject(
           new BigoError('too_large', `The body is over ${bodyBytesMax} bytes, the most that is taken here.`),
