@@ -120,12 +120,15 @@ export class Attempt implements Dispatcher.DispatchHandler, Waiting {
     if (this.target !== undefined) this.target.running -= 1;
   }
 
-  /** Flat name, value, name, value … of the answer. */
-  rawHeaders(): string[] {
-    const raw = this.controller?.rawHeaders;
-    return Array.isArray(raw)
-      ? raw.map(part => (typeof part === 'string' ? part : part.toString('latin1')))
-      : [];
+  /** The answer's headers as name, value, name, value. */
+  flatHeaders(): string[] {
+    const flat: string[] = [];
+    for (const name in this.headers) {
+      const value = this.headers[name];
+      if (typeof value === 'string') flat.push(name, value);
+      else for (const one of value ?? []) flat.push(name, one);
+    }
+    return flat;
   }
 
   private failureOf(error: Error & { code?: string }): Failure {

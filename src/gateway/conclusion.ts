@@ -74,7 +74,7 @@ function log(flight: Flight): void {
     tokens: usage.completionTokens,
   };
   context.recent.add(line, context.wallIso());
-  context.log.info(line, 'request');
+  context.requestLog.write(line);
 }
 
 /** 499 is for us only: the client did not see a status. */

@@ -3,7 +3,7 @@ import type { GatewaySettings } from '../api/settings.ts';
 import type { Fleet } from '../fleet/types.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { HttpClient } from '../platform/http.ts';
-import type { Log } from '../platform/log.ts';
+import type { LineWriter, Log } from '../platform/log.ts';
 import type { SchedulerView } from './core/scheduler/view.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Flight } from './flight.ts';
@@ -34,6 +34,7 @@ export interface GatewayContext {
   readonly running: Set<Flight>;
   readonly flights: { inFlight: number; retrying: number };
   readonly log: Log;
+  readonly requestLog: LineWriter;
   readonly fleet: Fleet;
   readonly http: HttpClient;
   readonly upstream: Upstream;

@@ -9,6 +9,7 @@ import type { Fleet } from '../fleet/types.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createHttpClient } from '../platform/http.ts';
 import { HttpServer } from '../platform/http-server.ts';
+import { LineWriter } from '../platform/log.ts';
 import type { Log } from '../platform/log.ts';
 import { AdminServer } from './admin.ts';
 import type { GatewayContext } from './context.ts';
@@ -173,6 +174,7 @@ class RunningGateway implements Gateway {
     context.keys.close();
     await Promise.all([context.upstream.close(), context.http.close()]);
     context.journal.close();
+    context.requestLog.flush();
   }
 
   private noteKeys(error: Error | undefined): void {
@@ -208,6 +210,7 @@ function makeContext(settings: GatewaySettings, deps: GatewayDeps, brain: BrainP
     flights: { inFlight: 0, retrying: 0 },
     running: new Set(),
     log,
+    requestLog: new LineWriter(log, 'request'),
     fleet: deps.fleet,
     http: createHttpClient({ connectMsMax: settings.time.connectMsMax }),
     upstream,

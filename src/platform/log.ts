@@ -1,5 +1,5 @@
 // The log of a process: one JSON line per event on stderr. Never writes a prompt, an answer or a key; callers pass fields, not objects of the request.
-import { pino } from 'pino';
+import { pino, symbols } from 'pino';
 import type { Logger } from 'pino';
 
 export type Log = Logger;
@@ -45,4 +45,43 @@ function timeField(): string {
   if (nowMs !== timeFieldMs) timeFieldText = `,"time":"${new Date(nowMs).toISOString()}"`;
   timeFieldMs = nowMs;
   return timeFieldText;
+}
+
+const batchMs = 50;
+const batchCharsMax = 64 * 1024;
+
+/**
+ * Writes many small lines of one kind to the log's own destination, some at a time: a line then costs a tenth of what it costs
+ * through the logger. Same fields and form as `log.info(fields, message)`. Never used for what must survive a crash.
+ */
+export class LineWriter {
+  private readonly log: Log;
+  private readonly message: string;
+  private readonly on: boolean;
+  private batch = '';
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(log: Log, message: string) {
+    this.log = log;
+    this.message = message;
+    this.on = log.isLevelEnabled('info');
+  }
+
+  write(fields: object): void {
+    if (!this.on) return;
+    const rest = JSON.stringify(fields);
+    this.batch += `{"level":"info"${timeField()},${rest.slice(1, -1)},"msg":"${this.message}"}\n`;
+    if (this.batch.length > batchCharsMax) this.flush();
+    else this.timer ??= setTimeout(() => this.flush(), batchMs).unref();
+  }
+
+  flush(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const { batch } = this;
+    this.batch = '';
+    if (batch === '') return;
+    const stream = (this.log as unknown as Record<symbol, { write(text: string): void }>)[symbols.streamSym];
+    stream?.write(batch);
+  }
 }

@@ -210,10 +210,15 @@ test('one log line per request, with reason and tokens, and never a prompt, an a
     for (const backend of rig.backends) backend.script = ({ socket }) => void socket.resetAndDestroy();
     await ask();
     for (const backend of rig.backends) backend.script = answerStream;
+    await new Promise(resolve => setTimeout(resolve, 100));
     const text = lines.join('');
     assert.doesNotMatch(text, /canary|Hel|"lo"/);
     assert.equal(text.includes(user.key), false);
-    const requests = lines.map(line => JSON.parse(line)).filter(line => line.msg === 'request');
+    const requests = text
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+      .filter(line => line.msg === 'request');
     assert.equal(requests.length, 3);
     assert.deepEqual(
       [
