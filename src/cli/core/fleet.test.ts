@@ -84,7 +84,7 @@ test('the status page shows backends, tickets with what they may choose from, an
     /a: connection refused/,
     /m:latest, x \(loading\)/,
     /1 of at most 10 waiting, 1 running/,
-    /queued, 1\. +1\.5 s +b ~2\.0 s, a down/,
+    /queued #1 +1\.5 s +b ~2\.0 s, a down/,
     /t2 .*warm_free/,
     /retry/,
     /Not the same on every backend: m/,

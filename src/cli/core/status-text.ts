@@ -83,7 +83,7 @@ function ticketLines(tickets: readonly TicketRow[], { paint, rowsMax }: PageOpti
       ticket.id,
       ticket.model,
       ticket.state === 'queued' && ticket.position !== undefined
-        ? `queued, ${ticket.position}.`
+        ? `queued #${ticket.position}`
         : ticket.state,
       humanDuration(ticket.waitMs),
       ticket.backend || consideredText(ticket),
