@@ -2,7 +2,7 @@
 // Never writes while checking.
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { commandsPage, configurationPage, errorsPage, metricsPage } from '../docs/pages.ts';
+import { apiPage, commandsPage, configurationPage, errorsPage, metricsPage } from '../docs/pages.ts';
 import { root } from './source.ts';
 
 export interface GeneratedDocument {
@@ -15,6 +15,7 @@ export const generatedDocuments: readonly GeneratedDocument[] = [
   { path: 'docs/metrics.md', text: metricsPage },
   { path: 'docs/configuration.md', text: configurationPage },
   { path: 'docs/cli.md', text: commandsPage },
+  { path: 'docs/api.md', text: apiPage },
 ];
 
 export async function staleDocuments(documents = generatedDocuments, folder = root): Promise<string[]> {

@@ -47,7 +47,7 @@ export const importRules: ImportRules = {
     tools: ['engine'],
     test: everything,
     bench: everything,
-    scripts: ['api', 'tools', 'cli'],
+    scripts: ['api', 'tools', 'cli', 'gateway/core'],
   },
   packages: {
     api: ['zod'],

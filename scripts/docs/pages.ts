@@ -1,9 +1,12 @@
-// The reference pages that are written from the code: errors, metrics, configuration keys, commands.
+// The reference pages that are written from the code: errors, metrics, configuration keys, commands, routes.
 // Never holds a fact of its own: every line of these pages comes from src/.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { CONFIG_KEYS, type ConfigKey } from '../../src/api/config-keys.ts';
 import { ERRORS, type ErrorKind } from '../../src/api/errors.ts';
 import { GATEWAY_METRICS, type MetricSpec } from '../../src/api/metrics.ts';
 import { commandHelps } from './command-help.ts';
+import { withRoutes } from './routes-table.ts';
 
 const notice = '<!-- Written by `npm run docs` from the code. Change the code, not this file. -->';
 
@@ -39,7 +42,7 @@ export function metricsPage(): string {
   return page(
     'Metrics',
     'What a gateway exports at `/metrics` on its admin port, in the text format of Prometheus.',
-    'Labels are bounded: `model` is a known model or `other`, `backend` a configured name, the rest come from fixed lists.',
+    'Labels are bounded: `model` is a known model, `other`, or `none` where a request is about no model; `backend` is a configured name; the rest come from fixed lists.',
     '',
     ...table(['name', 'type', 'labels', 'meaning'], rows),
   );
@@ -68,4 +71,9 @@ export async function commandsPage(): Promise<string> {
     'What `bigo COMMAND --help` prints.',
     ...helps.flatMap(help => ['', `## bigo ${help.name}`, '', '```text', help.text.trimEnd(), '```']),
   );
+}
+
+/** Its prose is read from where it stands. */
+export async function apiPage(): Promise<string> {
+  return withRoutes(await readFile(path.resolve(import.meta.dirname, '../../docs/api.md'), 'utf8'));
 }
