@@ -50,8 +50,10 @@ export class ModelIndex {
     return this.onlyOf.get(key);
   }
 
+  /** What may be asked for: an alias of a model that is nowhere helps nobody. */
   get names(): string[] {
-    return [...[...this.byKey.values()].map(model => model.name), ...this.aliasOf.keys()];
+    const aliases = [...this.aliasOf].filter(([, model]) => this.isKnown(modelKey(model) ?? model));
+    return [...[...this.byKey.values()].map(model => model.name), ...aliases.map(([alias]) => alias)];
   }
 
   /** Where the model is loaded now, by manifest digest, since one runner may serve several names. */
@@ -80,6 +82,8 @@ export class ModelIndex {
 export function modelNotFound(models: ModelIndex, name: string): BigoError {
   const near = nearNames(name, models.names);
   const hint = near.length === 0 ? '' : `; did you mean ${near.join(' or ')}?`;
+  const target = models.aliased(modelKey(name) ?? name);
+  const meant = target === undefined ? '' : ` (an alias of ${target})`;
   // Clients look for Ollama's own words here: model '…' not found.
-  return new BigoError('model_not_found', `model '${name}' not found${hint}`);
+  return new BigoError('model_not_found', `model '${name}' not found${meant}${hint}`);
 }

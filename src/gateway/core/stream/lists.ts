@@ -50,10 +50,10 @@ export function openAiModelOf(
   name: string,
 ): OpenAiModel | BigoError {
   const models = mergedModels(snapshot);
-  const model =
-    models.get(modelKey(name) ?? '') ?? aliasedModels(models, aliases).get(aliasNamed(aliases, name));
+  const aliased = aliasedModels(models, aliases);
+  const model = models.get(modelKey(name) ?? '') ?? aliased.get(aliasNamed(aliases, name));
   if (model !== undefined) return openAiModel(name, model);
-  const near = nearNames(name, [...models.keys(), ...Object.keys(aliases)]);
+  const near = nearNames(name, [...models.keys(), ...aliased.keys()]);
   const hint = near.length === 0 ? '' : ` Did you mean ${near.join(' or ')}?`;
   return new BigoError(
     'model_not_found',
