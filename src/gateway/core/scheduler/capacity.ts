@@ -19,10 +19,32 @@ export function unknownCapacity(): Capacity {
   return { fits: { count: 1, bytes: 0 }, overfull: [] };
 }
 
-/** Believed to fit: unless a set known to be too much is no larger. Unknown sets are tried once. */
-export function mayFit(capacity: Capacity, load: Load): boolean {
+/** What else there is to go by. */
+export interface Hints {
+  /** Backends of the same class: probably set up alike, but nobody promised it. */
+  readonly alike: readonly Capacity[];
+  /** No request is on any runner that would stay: if the set is too much, only an idle one is put out. */
+  readonly idle: boolean;
+}
+
+/**
+ * 1. Too much here: no. 2. Fitted here: yes. 3. Unknown here: yes, unless it was too much on a backend alike
+ *    (and fitted on none). 4. Even then once, while nobody would wait for the mistake: this backend may be larger.
+ */
+export function mayFit(capacity: Capacity, load: Load, { alike, idle }: Hints): boolean {
   if (load.count <= 1) return true;
-  return !capacity.overfull.some(bad => load.count >= bad.count && load.bytes >= bad.bytes);
+  if (isTooMuch(capacity, load)) return false;
+  if (fitted(capacity, load) || alike.some(other => fitted(other, load))) return true;
+  if (!alike.some(other => isTooMuch(other, load))) return true;
+  return idle && !capacity.overfull.some(bad => bad.count <= load.count);
+}
+
+function isTooMuch(capacity: Capacity, load: Load): boolean {
+  return capacity.overfull.some(bad => load.count >= bad.count && load.bytes >= bad.bytes);
+}
+
+function fitted({ fits }: Capacity, load: Load): boolean {
+  return load.count <= fits.count && load.bytes <= fits.bytes;
 }
 
 export function sawTogether(capacity: Capacity, load: Load): void {
@@ -38,8 +60,8 @@ export function sawTogether(capacity: Capacity, load: Load): void {
 export function sawVanish(capacity: Capacity, load: Load): void {
   if (load.count <= 1) return;
   const again = capacity.overfull.some(bad => bad.count === load.count);
-  // Twice too much at one count with different sizes: the count is the limit, not the bytes.
-  const bad = again ? { count: load.count, bytes: 0 } : load;
+  // As many bytes fitted before, or it was too much twice at this count: the count is the limit, not the bytes.
+  const bad = again || load.bytes <= capacity.fits.bytes ? { count: load.count, bytes: 0 } : load;
   const kept = capacity.overfull.filter(old => old.count < bad.count || old.bytes < bad.bytes);
   capacity.overfull = [bad, ...kept].slice(0, overfullMax);
 }

@@ -198,7 +198,6 @@ function send(moment: Moment, ticket: Ticket, slot: Slot, emit: Emit): void {
 function occupy(moment: Moment, ticket: Ticket, place: Place, how: Slot['how']): void {
   place.running.set(ticket.spec.id, ticket);
   place.lastUsedMs = moment.nowMs;
-  place.provenMs = moment.nowMs;
   place.served += 1;
   if (how === 'probe') startProbe(place.slots, ticket.spec.id);
 }

@@ -80,19 +80,33 @@ function reconcilePlaces(state: State, backend: Backend, nowMs: number): void {
     if (key !== undefined) seen.set(key, loaded);
   }
   for (const [key, place] of backend.places) {
-    if (seen.has(key)) place.provenMs = Math.max(place.provenMs, view.polledAtMs);
-    else if (place.provenMs < view.polledAtMs) vanished(backend, place);
+    if (seen.has(key)) stillThere(backend, place, nowMs);
+    else if (place.provenMs < view.polledAtMs) vanished(backend, place, nowMs);
   }
   for (const [key, loaded] of seen) {
     if (!backend.places.has(key)) appeared(state, backend, key, { loaded, nowMs });
   }
-  learnFit(backend);
+  learnFit(backend, seen);
+}
+
+/** Shown by the poll. A runner that was missing while requests were on it was loaded again for them by Ollama. */
+function stillThere(backend: Backend, place: Place, nowMs: number): void {
+  place.provenMs = Math.max(place.provenMs, backend.view.polledAtMs ?? 0);
+  const givesWay = backend.load?.victims.includes(place.key) === true;
+  if (place.state === 'closing' && !givesWay) setState(place, 'ready', nowMs);
 }
 
 /** Only what stands ready is judged: a load's own answer decides about a loading place, an unload's about a leaving one. */
-function vanished(backend: Backend, place: Place): void {
-  if (place.state !== 'ready' && place.state !== 'closing') return;
-  if (place.running.size > 0) return;
+function vanished(backend: Backend, place: Place, nowMs: number): void {
+  if (place.state === 'ready') learnTooMuch(backend, place);
+  else if (place.state !== 'closing') return;
+  // Requests on it wait inside Ollama for a load of its own: no more are sent after them.
+  if (place.running.size > 0) setState(place, 'closing', nowMs);
+  else backend.places.delete(place.key);
+}
+
+/** It went right after another was loaded: the two do not fit together. */
+function learnTooMuch(backend: Backend, place: Place): void {
   const newcomer = [...backend.places.values()].find(
     other =>
       other !== place && other.state === 'ready' && other.sinceMs > place.sinceMs && isRecent(backend, other),
@@ -102,7 +116,6 @@ function vanished(backend: Backend, place: Place): void {
     const bytes = standing.reduce((sum, other) => sum + other.sizeBytes, 0);
     sawVanish(backend.capacity, { count: standing.length, bytes });
   }
-  backend.places.delete(place.key);
 }
 
 function isRecent(backend: Backend, place: Place): boolean {
@@ -170,9 +183,9 @@ function guessOptions(disk: ModelOnDisk, loaded: LoadedModel): ReloadOptions {
   return { num_ctx: loaded.contextLength };
 }
 
-function learnFit(backend: Backend): void {
+function learnFit(backend: Backend, seen: ReadonlyMap<string, LoadedModel>): void {
   const standing = [...backend.places.values()].filter(
-    place => place.state !== 'loading' && place.provenMs === backend.view.polledAtMs,
+    place => place.state !== 'loading' && seen.has(place.key),
   );
   if (standing.length < 2) return;
   const bytes = standing.reduce((sum, place) => sum + place.sizeBytes, 0);

@@ -1,6 +1,7 @@
 // Decides which runner to load where, and what gives way. Never sends a ticket; one load at a time per backend.
 import type { DispatchReason, PlaceReason } from '../../../api/reasons.ts';
 import { mayFit } from './capacity.ts';
+import type { Capacity } from './capacity.ts';
 import {
   evictionCostMs,
   idleMs,
@@ -112,15 +113,17 @@ function victimsFor(
   twin: Place | undefined,
   starved: boolean,
 ): Place[] | undefined {
-  const { backend, disk } = candidate;
+  const { backend } = candidate;
   const victims: Place[] = twin === undefined ? [] : [twin];
   if (twin !== undefined && !starved && isAwaited(moment.state, twin)) return undefined;
   const others = [...backend.places.values()].filter(place => place !== twin);
-  const fits = (): boolean => {
-    const stay = others.filter(place => !victims.includes(place));
-    const bytes = stay.reduce((sum, place) => sum + place.sizeBytes, disk.sizeBytes);
-    return mayFit(backend.capacity, { count: stay.length + 1, bytes });
-  };
+  const alike = alikeOf(moment.state, backend);
+  const fits = (): boolean =>
+    fitsBeside(
+      candidate,
+      others.filter(place => !victims.includes(place)),
+      alike,
+    );
   if (fits()) return victims;
   const costs = others
     .filter(place => place.state === 'ready' && (starved || !isAwaited(moment.state, place)))
@@ -161,17 +164,25 @@ function bestCold(
   for (const candidate of usable) {
     if (candidate.backend.load === undefined) continue;
     const otherMs = loaderFreeMs(moment, candidate.backend) + loadMs(moment.state, candidate);
-    const room = hasRoomAfterLoad(candidate);
+    const alike = alikeOf(moment.state, candidate.backend);
+    const room = fitsBeside(candidate, [...candidate.backend.places.values()], alike);
     if (room && waiting * otherMs < bestMs) return undefined;
   }
   return best;
 }
 
-function hasRoomAfterLoad(candidate: Candidate): boolean {
-  const { backend, disk } = candidate;
-  const places = [...backend.places.values()];
-  const bytes = places.reduce((sum, place) => sum + place.sizeBytes, disk.sizeBytes);
-  return mayFit(backend.capacity, { count: places.length + 1, bytes });
+function fitsBeside(candidate: Candidate, stay: readonly Place[], alike: readonly Capacity[]): boolean {
+  const bytes = stay.reduce((sum, place) => sum + place.sizeBytes, candidate.disk.sizeBytes);
+  const idle = stay.every(place => place.running.size === 0);
+  return mayFit(candidate.backend.capacity, { count: stay.length + 1, bytes }, { alike, idle });
+}
+
+/** What is known of the other backends of the class. */
+function alikeOf(state: State, backend: Backend): Capacity[] {
+  const className = backend.view.spec.class;
+  return [...state.backends.values()]
+    .filter(other => other !== backend && other.view.spec.class === className)
+    .map(other => other.capacity);
 }
 
 /** Ski rental: the queue waits until its waiting reaches a share of what the eviction costs the others. */
