@@ -56,6 +56,7 @@ async function herd(backends: readonly string[], modelCount: number): Promise<Ra
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const env = {
+    FLEET_TELEMETRY: 'false',
     FLEET_VRAM_FALLBACK: 'false',
     FLEET_AUTO_PULL: 'false',
     FLEET_FLEET_INTELLIGENCE: 'false',
@@ -77,7 +78,11 @@ async function herd(backends: readonly string[], modelCount: number): Promise<Ra
         program: path.join(path.dirname(program), 'herd-node'),
         args: flags,
         home: agentHome,
-        env: { FLEET_NODE_DATA_DIR: path.join(agentHome, 'data') },
+        env: {
+          FLEET_NODE_TELEMETRY: 'false',
+          FLEET_NODE_HEARTBEAT_INTERVAL: '1',
+          FLEET_NODE_DATA_DIR: path.join(agentHome, 'data'),
+        },
       };
       agents.push(await start(spec, () => hasNodes(url, index + 1, modelCount)));
     }
@@ -179,7 +184,7 @@ export const routers: Readonly<Record<string, RouterKind>> = {
   },
   herd: {
     configured:
-      'ollama-herd with one herd-node agent per backend, all defaults, except that another model than the one asked for may not answer (vram_fallback off) and nothing is pulled',
+      'ollama-herd with one herd-node agent per backend, all defaults, except that agents report every second instead of every five (better for it), another model than the one asked for may not answer (vram_fallback off) nothing is pulled and no telemetry is sent; its agents also listen on the address of this machine',
     start: herd,
   },
   nginx: { configured: 'round robin, connections kept, no buffering, no limit of time', start: nginx },
