@@ -23,6 +23,8 @@ export interface PolicyConstants {
   readonly busyShareMinFree: number;
   /** One more place must save this many times its cost. */
   readonly copyGainMin: number;
+  /** A load that takes this many times as long as expected is not waited for: another backend may load too. */
+  readonly overdueShare: number;
   /** A cold ticket's queue waits until its waiting reaches this share of the eviction's cost. */
   readonly patienceShare: number;
   /** A ticket that waited longer than this may force a load. */
@@ -62,6 +64,7 @@ export const POLICY: PolicyConstants = {
   busyShareMin: 0.75,
   busyShareMinFree: 0.4,
   copyGainMin: 1,
+  overdueShare: 2,
   patienceShare: 0.25,
   waitForWarmMsMax: 20_000,
   crowdMs: 20,

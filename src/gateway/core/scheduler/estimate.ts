@@ -77,7 +77,9 @@ export function loaderFreeMs(moment: Moment, backend: Backend): number {
     });
     return Math.max(0, ...victimsMs) + unloadMs(moment.state, backend.view.spec.class) + wholeMs;
   }
-  return Math.max(wholeMs - (moment.nowMs - load.startedMs), wholeMs / 10);
+  const elapsedMs = moment.nowMs - load.startedMs;
+  // What is overdue will probably take about as long again.
+  return Math.max(wholeMs - elapsedMs, wholeMs / 10, elapsedMs - wholeMs);
 }
 
 /** Mean wait in a queue of `slots` servers (Sakasegawa's approximation of M/G/c, squared variation 2 for lognormal lengths). */

@@ -54,14 +54,14 @@ function planFor(moment: Moment, ask: Ask, head: Ticket, emit: Emit): void {
   const { state, nowMs } = moment;
   const { usable } = choose(head, nowMs);
   if (usable.length === 0 || usable[0]?.disk.remoteHost !== undefined) return;
-  const supply = supplyHere(usable);
+  const supply = supplyHere(moment, usable);
   const starvedAtMs = head.spec.arrivedAtMs + state.limits.waitForWarmMsMax;
   const starved = supply.places === 0 && nowMs > starvedAtMs;
   if (nowMs <= starvedAtMs) wakeBy(state, starvedAtMs + 1);
   const plans = usable.flatMap(candidate => planOn(moment, candidate, starved) ?? []);
   if (supply.places > 0) {
     // One load of a model at a time: what it brings is seen before more is spent on it.
-    if (usable.some(({ backend, key }) => backend.load?.key === key)) return;
+    if (usable.some(candidate => isComing(moment, candidate))) return;
     const plan = bestCopy(moment, ask, plans, supply);
     if (plan !== undefined) begin(moment, { ask, plan, reason: 'load_copy' }, emit);
     return;
@@ -72,13 +72,25 @@ function planFor(moment: Moment, ask: Ask, head: Ticket, emit: Emit): void {
   begin(moment, { ask, plan, reason: starved ? 'load_starved' : 'load_cold' }, emit);
 }
 
-function supplyHere(usable: readonly Candidate[]): Supply {
+/** The model is being loaded there. A load that takes far longer than expected is not counted on any more. */
+function isComing(moment: Moment, candidate: Candidate): boolean {
+  const { load } = candidate.backend;
+  if (load?.key !== candidate.key || load.phase === 'cancelling') return false;
+  if (load.phase === 'clear') return true;
+  const { overdueShare, loadMsBase } = moment.state.limits;
+  const lateAtMs = load.startedMs + loadMsBase + overdueShare * loadMs(moment.state, candidate);
+  if (moment.nowMs > lateAtMs) return false;
+  wakeBy(moment.state, lateAtMs + 1);
+  return true;
+}
+
+function supplyHere(moment: Moment, usable: readonly Candidate[]): Supply {
   let slots = 0;
   let places = 0;
-  for (const { backend, key } of usable) {
+  for (const candidate of usable) {
+    const { backend, key } = candidate;
     const place = backend.places.get(key);
-    const coming = backend.load?.key === key && backend.load.phase !== 'cancelling';
-    if (place?.state !== 'ready' && !coming) continue;
+    if (place?.state !== 'ready' && !isComing(moment, candidate)) continue;
     slots += Math.max(1, place?.slots.value ?? backend.view.spec.slots ?? 1);
     places += 1;
   }
