@@ -63,6 +63,8 @@ export async function serve(serving: Serving): Promise<number> {
   serving.shutdown.replace({
     begin: signal => {
       log.info({ signal }, 'shutting down: readiness is off, streams finish');
+      if (serving.app.terminal.isErrTty)
+        serving.app.terminal.tell('Streams finish; a second Ctrl-C ends them.');
       stopWatching();
       void shutDown(serving, gateway).then(code => {
         removeRunFile();

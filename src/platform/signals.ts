@@ -1,4 +1,5 @@
-// SIGINT, SIGTERM and SIGHUP as callbacks. The first asks, the second ends at once. Never swallows a second signal.
+// SIGINT, SIGTERM and SIGHUP as callbacks. The first asks, a later second one ends at once.
+// Never swallows a second signal that a person could have sent.
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 export type ShutdownSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
@@ -16,16 +17,21 @@ export interface Shutdown {
   replace(handlers: ShutdownHandlers): void;
 }
 
+/** npm passes a signal on to its child, which has had it from the terminal or its group already: both are one wish. */
+const echoMsMax = 75;
+
 /** For servers. */
 export function onShutdown(initial: ShutdownHandlers): Shutdown {
   let handlers = initial;
-  let begun = false;
+  let begunAtMs: number | undefined;
   const receive = (signal: ShutdownSignal) => {
-    if (!begun) {
-      begun = true;
+    const nowMs = performance.now();
+    if (begunAtMs === undefined) {
+      begunAtMs = nowMs;
       handlers.begin(signal);
       return;
     }
+    if (nowMs - begunAtMs < echoMsMax) return;
     handlers.atOnce();
     process.exit(exitCodeOf(signal));
   };

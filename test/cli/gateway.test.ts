@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test, type TestContext } from 'node:test';
 import type { FakeOptions } from '../fakes/ollama/options.ts';
 import { startFakeOllama } from '../fakes/ollama/server.ts';
@@ -111,10 +112,25 @@ test('a second signal ends at once', async t => {
   });
   running.signal('SIGTERM');
   await running.see('stderr', /shutting down/);
+  await sleep(150);
   running.signal('SIGTERM');
   assert.equal((await running.ended).code, 143);
   await assert.rejects(answer.text());
   assert.deepEqual(runFiles(home), []);
+});
+
+test('a signal that npm repeats at once is one signal: the stream finishes', async t => {
+  const fake = await aFake(t, { tokenMs: 30, tokensMedian: 60, tokensSigma: 0 });
+  const { running, url } = await aGateway(aHome(t), fake.url);
+  const answer = await fetch(`${url}/api/generate`, {
+    method: 'POST',
+    body: JSON.stringify({ model: 'llama3.2:1b', prompt: 'tell me' }),
+  });
+  // Two different ones: the system may join equal ones by itself.
+  running.signal('SIGINT');
+  running.signal('SIGTERM');
+  assert.match(await answer.text(), /"done":true/);
+  assert.equal((await running.ended).code, 0);
 });
 
 test('a port that is taken is named with what to do, exit 1', async t => {
