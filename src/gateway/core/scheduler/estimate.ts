@@ -83,7 +83,7 @@ export function loaderFreeMs(moment: Moment, backend: Backend): number {
 }
 
 /** Mean wait in a queue of `slots` servers (Sakasegawa's approximation of M/G/c, squared variation 2 for lognormal lengths). */
-export function meanWaitMs(arrivalsPerMs: number, meanServiceMs: number, slots: number): number {
+function meanWaitMs(arrivalsPerMs: number, meanServiceMs: number, slots: number): number {
   if (slots <= 0) return Infinity;
   const share = Math.min(0.97, (arrivalsPerMs * meanServiceMs) / slots);
   if (share <= 0) return 0;
@@ -94,21 +94,37 @@ export function meanWaitMs(arrivalsPerMs: number, meanServiceMs: number, slots: 
 export interface Supply {
   readonly slots: number;
   readonly places: number;
+  /** Requests that they serve per ms: a slot of a slow class counts for less. */
+  readonly perMs: number;
+}
+
+export const noSupply: Supply = { slots: 0, places: 0, perMs: 0 };
+
+/** With one more place of the key, on a backend of this class. */
+export function plus(supply: Supply, slots: number, meanMs: number): Supply {
+  return {
+    slots: supply.slots + slots,
+    places: supply.places + 1,
+    perMs: supply.perMs + slots / Math.max(1, meanMs),
+  };
+}
+
+/** Mean wait for a slot of these. */
+export function supplyWaitMs(arrivalsPerMs: number, { slots, perMs }: Supply): number {
+  return meanWaitMs(arrivalsPerMs, slots / perMs, slots);
 }
 
 /** Slots that serve the key now or soon, over the whole fleet, apart from one place. */
 export function supplyOf(state: State, key: string, apart?: Place): Supply {
-  let slots = 0;
-  let places = 0;
+  let supply = noSupply;
   for (const backend of state.backends.values()) {
     const place = backend.places.get(key);
     if (place === undefined || place === apart) continue;
     if (place.state !== 'ready' && place.state !== 'loading') continue;
     if (backend.view.draining || backend.view.state !== 'up') continue;
-    slots += Math.max(1, place.slots.value);
-    places += 1;
+    supply = plus(supply, Math.max(1, place.slots.value), serviceMs(state, key, backend.view.spec.class));
   }
-  return { slots, places };
+  return supply;
 }
 
 /**
@@ -125,8 +141,8 @@ export function evictionCostMs(moment: Moment, backend: Backend, place: Place): 
   const arrivals = rate * limits.horizonMs;
   const reloadCostMs = (1 - Math.exp(-arrivals)) * reloadMs * (1 + (rate * reloadMs) / 2);
   if (others.places === 0) return reloadCostMs;
-  const beforeMs = meanWaitMs(rate, meanMs, others.slots + place.slots.value);
-  const afterMs = meanWaitMs(rate, meanMs, others.slots);
+  const beforeMs = supplyWaitMs(rate, plus(others, place.slots.value, meanMs));
+  const afterMs = supplyWaitMs(rate, others);
   return Math.min(reloadCostMs, arrivals * (afterMs - beforeMs));
 }
 

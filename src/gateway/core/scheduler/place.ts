@@ -7,9 +7,11 @@ import {
   idleMs,
   loadMs,
   loaderFreeMs,
-  meanWaitMs,
+  noSupply,
+  plus,
   serviceMs,
   supplyOf,
+  supplyWaitMs,
   unloadMs,
 } from './estimate.ts';
 import type { Moment, Supply } from './estimate.ts';
@@ -85,16 +87,15 @@ function isComing(moment: Moment, candidate: Candidate): boolean {
 }
 
 function supplyHere(moment: Moment, usable: readonly Candidate[]): Supply {
-  let slots = 0;
-  let places = 0;
+  let supply = noSupply;
   for (const candidate of usable) {
     const { backend, key } = candidate;
     const place = backend.places.get(key);
     if (place?.state !== 'ready' && !isComing(moment, candidate)) continue;
-    slots += Math.max(1, place?.slots.value ?? backend.view.spec.slots ?? 1);
-    places += 1;
+    const slots = Math.max(1, place?.slots.value ?? backend.view.spec.slots ?? 1);
+    supply = plus(supply, slots, serviceMs(moment.state, key, backend.view.spec.class));
   }
-  return { slots, places };
+  return supply;
 }
 
 /** How the model could be loaded on this backend now; undefined when it cannot. */
@@ -212,21 +213,20 @@ function patienceIsOver(moment: Moment, ask: Ask, plan: Plan): boolean {
 function bestCopy(moment: Moment, ask: Ask, plans: readonly Plan[], supply: Supply): Plan | undefined {
   const { state, nowMs } = moment;
   const { limits } = state;
-  const className = plans[0]?.candidate.backend.view.spec.class ?? 'default';
-  const meanMs = serviceMs(state, ask.primaryKey, className);
   const rate = perMs(rateOf(state, ask.primaryKey, nowMs), nowMs, limits.rateMemoryMs);
-  const busyShare = (rate * meanMs) / supply.slots;
-  const queueMs = (ask.queue.size * meanMs) / supply.slots;
+  const busyShare = rate / supply.perMs;
+  const queueMs = ask.queue.size / supply.perMs;
   let best: Plan | undefined;
   let bestGainMs = 0;
   for (const plan of plans) {
     const enough = plan.victims.length === 0 ? limits.busyShareMinFree : limits.busyShareMin;
     if (busyShare < enough && queueMs < 2 * plan.readyMs) continue;
-    const left = Math.max(0, ask.queue.size - (plan.readyMs * supply.slots) / meanMs);
-    const more = supply.slots + supply.slots / supply.places;
-    const queueSavedMs = ((left * left) / 2) * meanMs * (1 / supply.slots - 1 / more);
-    const laterSavedMs =
-      rate * limits.horizonMs * (meanWaitMs(rate, meanMs, supply.slots) - meanWaitMs(rate, meanMs, more));
+    const left = Math.max(0, ask.queue.size - plan.readyMs * supply.perMs);
+    const { backend, key } = plan.candidate;
+    const meanMs = serviceMs(state, key, backend.view.spec.class);
+    const more = plus(supply, supply.slots / supply.places, meanMs);
+    const queueSavedMs = ((left * left) / 2) * (1 / supply.perMs - 1 / more.perMs);
+    const laterSavedMs = rate * limits.horizonMs * (supplyWaitMs(rate, supply) - supplyWaitMs(rate, more));
     const gainMs = queueSavedMs + laterSavedMs - limits.copyGainMin * (plan.evictionMs + plan.readyMs);
     if (gainMs > bestGainMs) [best, bestGainMs] = [plan, gainMs];
   }
