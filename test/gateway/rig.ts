@@ -59,7 +59,7 @@ export type FleetJson = {
   differing: any[];
 };
 
-const cleanMsMax = 4_000;
+const cleanMsMax = 20_000;
 
 export class Rig {
   readonly backends: ScriptedBackend[];

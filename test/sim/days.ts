@@ -13,7 +13,7 @@ import type { Router, SimReport, SimResult } from '../../src/sim/types.ts';
 import { WORKLOADS } from '../../src/sim/workloads.ts';
 import type { Workload } from '../../src/sim/workloads.ts';
 
-export const stickyBacklogMax = 4;
+const stickyBacklogMax = 4;
 const ticketsMax = 100_000;
 
 export const ours = (seed: number): Router => createScheduler({ rng: rngOf(seed), ticketsMax });
@@ -47,17 +47,6 @@ export function mean(values: readonly number[]): number {
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
-}
-
-/** The most events within any minute. */
-export function mostPerMinute(atMs: readonly number[]): number {
-  let most = 0;
-  let first = 0;
-  for (const [index, nowMs] of atMs.entries()) {
-    while ((atMs[first] ?? Infinity) <= nowMs - 60_000) first += 1;
-    most = Math.max(most, index - first + 1);
-  }
-  return most;
 }
 
 /** How many requests ended how, e.g. `{ ok: 898, 'refused queue_timeout': 2 }`. */

@@ -418,10 +418,11 @@ test('a blob of other bytes than its digest is 400 in the words of the server; a
 });
 
 test('an upload is paced by the slowest store and never held', async () => {
-  let resume = (): void => {};
+  let arrived = (_resume: () => void): void => {};
+  const uploadArrived = new Promise<() => void>(resolve => (arrived = resolve));
   const slow = await scripted((req, res) => {
     if (req.method === 'HEAD') return void res.writeHead(404).end();
-    resume = () => req.resume().on('end', () => res.writeHead(201).end());
+    arrived(() => void req.resume().on('end', () => res.writeHead(201).end()));
   });
   const gate = await rig({ a: await fake(), slow });
   let sent = 0;
@@ -439,6 +440,7 @@ test('an upload is paced by the slowest store and never held', async () => {
     body: Readable.toWeb(source) as ReadableStream,
     duplex: 'half',
   });
+  const resume = await uploadArrived;
   await sleep(500);
   const whileStuck = sent;
   assert.ok(whileStuck < total / 2, `${whileStuck} bytes were taken while one store takes none`);
