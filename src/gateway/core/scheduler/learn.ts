@@ -26,14 +26,19 @@ export function rateFrom(nowMs: number): Rate {
   return { count: 0, atMs: nowMs, sinceMs: nowMs };
 }
 
+/** A clock that jumped back must not make old counts grow. */
+function elapsedMs(sinceMs: number, nowMs: number): number {
+  return Math.max(0, nowMs - sinceMs);
+}
+
 export function hit(rate: Rate, nowMs: number, memoryMs: number): void {
-  rate.count = rate.count * Math.exp((rate.atMs - nowMs) / memoryMs) + 1;
+  rate.count = rate.count * Math.exp(-elapsedMs(rate.atMs, nowMs) / memoryMs) + 1;
   rate.atMs = nowMs;
 }
 
 export function perMs(rate: Rate, nowMs: number, memoryMs: number): number {
-  const count = rate.count * Math.exp((rate.atMs - nowMs) / memoryMs);
-  const watchedMs = memoryMs * (1 - Math.exp((rate.sinceMs - nowMs) / memoryMs));
+  const count = rate.count * Math.exp(-elapsedMs(rate.atMs, nowMs) / memoryMs);
+  const watchedMs = memoryMs * (1 - Math.exp(-elapsedMs(rate.sinceMs, nowMs) / memoryMs));
   return count / Math.max(watchedMs, memoryMs / 10);
 }
 
