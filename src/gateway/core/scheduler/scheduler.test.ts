@@ -263,6 +263,16 @@ test('a load that one backend refuses is tried on another', () => {
   assert.deepEqual(words(effects), [`load ${other} w-m`]);
 });
 
+test('a ticket whose model every backend refused to load ends, though the first may be asked again by then', () => {
+  const rig = new Rig([aBackend('b0'), aBackend('b1')]);
+  assert.deepEqual(words(rig.arrive('r1')), ['load b0 w-m']);
+  const refused = { type: 'load_failed', key: 'w-m', message: 'broken', fault: 'model' } as const;
+  const next = rig.after(1_000).scheduler.on({ ...refused, backend: 'b0' }, rig.nowMs);
+  assert.deepEqual(words(next), ['load b1 w-m']);
+  const last = rig.after(4_000).scheduler.on({ ...refused, backend: 'b1' }, rig.nowMs);
+  assert.deepEqual(words(last), ['reject r1 load_failed']);
+});
+
 test('five failures in a row shut a backend; a client that left or a 4xx does not count', () => {
   const models = [aModel('m'), aModel('n')];
   const rig = new Rig([aBackend('b0', { models, loaded: ['m', 'n'] })]);

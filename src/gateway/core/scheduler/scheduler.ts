@@ -254,7 +254,10 @@ function rejectOverdue(moment: Moment, ask: Ask, emit: (effect: Effect) => void)
   wakeBy(state, ask.deadlineMs);
 }
 
-/** The model vanished everywhere, or it failed to load wherever it could: waiting longer would help nobody. */
+/**
+ * The model vanished everywhere, or wherever the ticket could go its load failed: lately, so that its breaker is shut,
+ * or since the ticket came. Waiting longer would help nobody.
+ */
 function rejectHopeless(moment: Moment, ask: Ask, emit: (effect: Effect) => void): void {
   const { state, nowMs } = moment;
   if (isNowhere(state, ask)) {
@@ -267,8 +270,12 @@ function rejectHopeless(moment: Moment, ask: Ask, emit: (effect: Effect) => void
     const open = ask.candidates.filter(candidate => barred(candidate.backend, ticket) === undefined);
     if (open.length === 0) continue;
     const troubles = open.map(({ backend, key }) => backend.modelBreakers.peek(key));
+    const { arrivedAtMs } = ticket.spec;
     const hopeless = troubles.every(
-      trouble => trouble !== undefined && trouble.message !== '' && !lets(trouble.breaker, nowMs),
+      trouble =>
+        trouble !== undefined &&
+        trouble.message !== '' &&
+        (!lets(trouble.breaker, nowMs) || trouble.breaker.failedAtMs > arrivedAtMs),
     );
     if (!hopeless) continue;
     const said = troubles.find(trouble => trouble !== undefined)?.message ?? '';
