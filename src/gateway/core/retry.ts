@@ -59,7 +59,8 @@ export interface RetryDecision {
 
 export const attemptsMax = 3;
 const budgetShare = 0.1;
-export const budgetMin = 3;
+/** About one backend's requests: what one that died held may go elsewhere; retries wait in the queue like others. */
+export const budgetMin = 16;
 
 const CODES: Readonly<Record<Failure, ErrorCode>> = {
   connect: 'backend_unreachable',
