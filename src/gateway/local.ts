@@ -25,10 +25,9 @@ export function handleLocal(context: GatewayContext, exchange: HttpExchange): vo
   }
 }
 
+/** Browsers get the same text until there is a page to send them to. */
 function answerRoot(exchange: HttpExchange): void {
-  const browser = (exchange.req.headers.accept ?? '').includes('text/html');
-  if (browser) exchange.send(302, { location: '/ui/', vary: 'accept' });
-  else exchange.send(200, { 'content-type': 'text/plain; charset=utf-8', vary: 'accept' }, rootText);
+  exchange.send(200, { 'content-type': 'text/plain; charset=utf-8' }, rootText);
 }
 
 /** A client that asks must not use what one of the backends lacks. */
