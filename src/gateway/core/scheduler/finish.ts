@@ -140,7 +140,11 @@ export interface LoadFailure {
 export function loadFailed(moment: Moment, backend: Backend, failure: LoadFailure): void {
   const { state, nowMs } = moment;
   const place = backend.places.get(failure.key);
-  if (place?.state === 'loading') backend.places.delete(failure.key);
+  if (place?.state === 'loading') {
+    backend.places.delete(failure.key);
+    // Ollama shows a runner while it loads: a poll from that time must not make a place of it.
+    backend.unloadedMs.touch(place.weights, () => ({ atMs: nowMs })).atMs = nowMs;
+  }
   if (backend.load?.key === failure.key) backend.load = undefined;
   if (failure.fault === 'cancelled') return;
   const { limits } = state;

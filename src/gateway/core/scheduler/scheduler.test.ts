@@ -52,6 +52,22 @@ test('a client that leaves cancels a load that nobody else wants', () => {
   assert.deepEqual(words(rig.after(10).cancel('r1')), ['cancel_load b0 w-m']);
 });
 
+test('a runner that was shown while its load was given up is not taken for a loaded one', () => {
+  const rig = new Rig([aBackend('b0')]);
+  rig.arrive('r1');
+  rig.after(10).cancel('r1');
+  const failed = {
+    type: 'load_failed',
+    backend: 'b0',
+    key: 'w-m',
+    message: 'left',
+    fault: 'cancelled',
+  } as const;
+  rig.scheduler.on(failed, rig.nowMs);
+  rig.after(50).fleet([aBackend('b0', { loaded: ['m'] })]);
+  assert.deepEqual(words(rig.arrive('r2')), ['load b0 w-m']);
+});
+
 test('a client that leaves does not cancel a load that another ticket waits for', () => {
   const rig = new Rig([aBackend('b0')]);
   rig.arrive('r1');
