@@ -26,13 +26,10 @@ test('ten thousand model names leave no more than the newest few thousand behind
   assert.ok(state.asks.has('generate|m9999:latest'));
 });
 
-test('ten thousand tenants and conversations leave a bounded memory behind', () => {
+test('thirty thousand conversations leave a bounded memory behind', () => {
   const state = aState();
   for (let index = 0; index < 30_000; index++) {
-    state.clock.onWait(`t${index}`);
-    state.clock.onLeave(`t${index}`);
     state.prefixes.remember([{ hash: `p${index}`, bytes: 1 }], 'b0', 'w', index);
   }
-  assert.ok(state.clock.size <= 10_000 + 1);
   assert.ok(state.prefixes.size <= POLICY.prefixesMax);
 });
