@@ -1,4 +1,5 @@
 // Speaks to a gateway, or to any Ollama, and turns every failure into a sentence with what to do. Never retries.
+import type { Readable } from 'node:stream';
 import { createHttpClient, type HttpClient } from '../platform/http.ts';
 import { HttpFailure } from '../platform/http-failure.ts';
 import type { App } from './app.ts';
@@ -69,6 +70,21 @@ export class Client {
       if (error !== undefined) throw new CliError(error);
       yield object;
     }
+  }
+
+  /** A blob, unless it is there already. No time limit: a model may be large. */
+  async upload(path: string, blob: { readonly bytes: number; readonly open: () => Readable }): Promise<void> {
+    const target = this.#httpTarget();
+    const common = { path, signal: this.#interrupted, bytesMax: jsonBytesMax };
+    const there = await this.#explained(() =>
+      this.#http.ask(target, { ...common, method: 'HEAD', timeMsMax: shortMsMax }),
+    );
+    if (there.status === 200) return;
+    const headers = { 'content-length': String(blob.bytes) };
+    const answer = await this.#explained(() =>
+      this.#http.ask(target, { ...common, method: 'POST', headers, body: blob.open() }),
+    );
+    if (answer.status >= 400) throw this.#refusal(answer.status, answer.body.toString('utf8'));
   }
 
   close(): Promise<void> {

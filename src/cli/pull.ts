@@ -5,18 +5,19 @@ import { addClientOptions, addJsonOption, type ClientFlags, withClient } from '.
 import type { Client } from './client.ts';
 import { barLine, newProgress, plainLine, type Progress, takeLine } from './core/pull-progress.ts';
 import { CliError } from './exit.ts';
+import { modelFileOf, sendFile } from './pull-file.ts';
 
 interface PullFlags extends ClientFlags {
   readonly insecure?: boolean;
 }
 
 export function define(command: Command, app: App): void {
-  command.argument('<model...>', 'one or more models, e.g. llama3.2:1b');
+  command.argument('<model...>', 'one or more models, or file:///PATH/MODEL.gguf');
   addJsonOption(addClientOptions(command))
     .option('--insecure', 'allow a registry without TLS')
     .addHelpText(
       'after',
-      '\nExample:\n  $ bigo pull llama3.2:1b\n\n--json prints the lines of /api/pull as they come.',
+      '\nExamples:\n  $ bigo pull llama3.2:1b\n  $ bigo pull file:///models/mine.gguf\n\n--json prints the lines of /api/pull as they come.',
     )
     .action((models: string[], flags: PullFlags) =>
       withClient(app, flags, async client => {
@@ -30,11 +31,13 @@ async function pull(
   client: Client,
   { model, flags }: { model: string; flags: PullFlags },
 ): Promise<void> {
+  const file = await modelFileOf(model);
   const body = { model, stream: true, ...(flags.insecure === true ? { insecure: true } : {}) };
+  const lines = file === undefined ? client.objects({ path: '/api/pull', body }) : sendFile(client, file);
   const show = flags.json === true ? jsonView(app) : app.terminal.isErrTty ? barView(app) : lineView(app);
   let progress = newProgress();
   try {
-    for await (const line of client.objects({ path: '/api/pull', body })) {
+    for await (const line of lines) {
       progress = takeLine(progress, line, performance.now());
       show.update(progress, line);
     }
@@ -45,7 +48,7 @@ async function pull(
     throw new CliError(`the pull of ${model} broke off before its end`, {
       next: 'Pull again: what is here is kept.',
     });
-  if (flags.json !== true) app.terminal.print(`${model} is ready`);
+  if (flags.json !== true) app.terminal.print(`${file?.name ?? model} is ready`);
 }
 
 interface View {

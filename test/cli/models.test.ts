@@ -1,9 +1,12 @@
 // Commands that speak to an Ollama, against the fake one.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { FakeOptions } from '../fakes/ollama/options.ts';
 import { startFakeOllama } from '../fakes/ollama/server.ts';
+import { tinyGguf } from '../tools/tiny-gguf.ts';
 import { aHome, mainFile } from './bigo.ts';
 
 async function aFleet(t: TestContext, options: Partial<FakeOptions> = {}) {
@@ -190,4 +193,21 @@ test('ps, show, cp, stop and rm do what they say', async t => {
   const gone = await bigo(['rm', 'mine']);
   assert.equal(gone.code, 1);
   assert.match(gone.stderr, /not found/);
+});
+
+test('pull of a file sends it once and makes a model of that name', async t => {
+  const { bigo, fake, home } = await aFleet(t);
+  writeFileSync(join(home.dir, 'My Model.gguf'), tinyGguf());
+  const address = `file://${home.dir}/My%20Model.gguf`;
+  for (const sent of [1, 1]) {
+    const result = await bigo(['pull', address]);
+    assert.equal(result.code, 0, result.stderr);
+    assert.equal(result.stdout, 'my-model is ready\n');
+    const uploads = fake.state().seen.filter(seen => seen.method === 'POST' && seen.url.includes('/blobs/'));
+    assert.equal(uploads.length, sent);
+  }
+  assert.match((await bigo(['ls'])).stdout, /^my-model/m);
+  const missing = await bigo(['pull', 'file:///nowhere/x.gguf']);
+  assert.deepEqual([missing.code, missing.stderr], [1, 'error: there is no file /nowhere/x.gguf\n']);
+  assert.equal((await bigo(['pull', 'file://x'])).code, 64);
 });
