@@ -16,6 +16,8 @@ const backendCount = 4;
 const tokenMs = 5;
 const promptMsPerKib = 20;
 const unloadMs = 300;
+/** Two take less than half of a machine of two cores. */
+const atOnce = 2;
 const estimatedFromMs = 200;
 
 export interface RaceRun {
@@ -90,7 +92,8 @@ async function runHeat(heat: Heat, name: string): Promise<RaceRun> {
   const kind = routers[name];
   if (kind === undefined) throw new Error(`there is no router ${name}`);
   const { models, trace } = planOf(heat);
-  const settings = { models, runners: 2, places: 1, unloadMs, tokenMs, promptMsPerKib };
+  const tokensMax = Math.max(...trace.map(each => each.tokens));
+  const settings = { models, runners: 2, places: 1, unloadMs, tokenMs, promptMsPerKib, tokensMax };
   const fleet = await startMockFleet(backendCount, settings);
   try {
     const router = await kind.start(
@@ -167,27 +170,33 @@ function heatsOf(quick: boolean): Heat[] {
   );
 }
 
+/** So many at the same time, each with backends of its own; another order in each heat. */
+function groupsOf(names: readonly string[], turn: number): string[][] {
+  const order = names.map((_, index) => names[(index + turn) % names.length] ?? '');
+  const groups: string[][] = [];
+  for (let index = 0; index < order.length; index += atOnce) groups.push(order.slice(index, index + atOnce));
+  return groups;
+}
+
 export async function race(options: BenchOptions): Promise<void> {
   const names = Object.keys(routers).filter(name => options.only.length === 0 || options.only.includes(name));
   const runs: RaceRun[] = [];
   const leftOut: Record<string, string> = {};
-  for (const heat of heatsOf(options.quick)) {
-    for (const name of names) {
-      if (leftOut[name] !== undefined) continue;
-      const run = await runHeat(heat, name).catch((error: Error) => void (leftOut[name] = error.message));
-      if (run === undefined) continue;
-      runs.push(run);
-      console.log(`race ${JSON.stringify(run)}`);
-      const configured = Object.fromEntries(names.map(each => [each, routers[each]?.configured ?? '']));
-      await saveResult('race', {
-        quick: options.quick,
-        what: 'the race',
-        leftOut,
-        data: { runs, medians: summarise(runs), configured },
-      });
+  for (const [turn, heat] of heatsOf(options.quick).entries()) {
+    for (const group of groupsOf(names, turn)) {
+      const running = group.filter(name => leftOut[name] === undefined);
+      const ended = running.map(name =>
+        runHeat(heat, name).catch((error: Error) => void (leftOut[name] = error.message)),
+      );
+      const ran = (await Promise.all(ended)).filter(run => run !== undefined);
+      runs.push(...ran);
+      for (const run of ran) console.log(`race ${JSON.stringify(run)}`);
     }
+    const configured = Object.fromEntries(names.map(each => [each, routers[each]?.configured ?? '']));
+    const data: RaceData = { runs, medians: summarise(runs), configured };
+    await saveResult('race', { quick: options.quick, what: 'the race', leftOut, data });
   }
-  console.log(leftOut);
+  for (const [name, why] of Object.entries(leftOut)) console.log(`race ${name} is left out: ${why}`);
 }
 
 if (import.meta.main) await race(optionsFrom(process.argv.slice(2)));

@@ -26,10 +26,9 @@ export interface MockSettings {
   readonly unloadMs: number;
   readonly tokenMs: number;
   readonly promptMsPerKib: number;
+  /** As many as any request asks for: its num_predict alone says how long an answer is. */
+  readonly tokensMax: number;
 }
-
-/** More tokens than any request asks for, so that its num_predict alone says how long an answer is. */
-const naturalTokens = 4000;
 
 async function startOne(name: string, settings: MockSettings): Promise<MockOllama> {
   const home = await makeHome(name);
@@ -43,7 +42,7 @@ async function startOne(name: string, settings: MockSettings): Promise<MockOllam
     'unload-ms': settings.unloadMs,
     'token-ms': settings.tokenMs,
     'prompt-ms-per-kib': settings.promptMsPerKib,
-    'tokens-median': naturalTokens,
+    'tokens-median': settings.tokensMax,
     'tokens-sigma': 0,
   };
   for (const [flag, value] of Object.entries(numbers)) args.push(`--${flag}`, String(value));

@@ -73,13 +73,17 @@ function onCore(spec: Program): { program: string; args: readonly string[] } {
   return { program: 'taskset', args: ['-c', String(spec.core), spec.program, ...spec.args] };
 }
 
+const groups = new Set<{ kill(): void }>();
+process.on('exit', () => {
+  for (const group of groups) group.kill();
+});
+
 class Group implements Running {
   readonly name: string;
   readonly pid: number;
   readonly #child: ChildProcess;
   readonly #home: string;
   readonly #logFile: string;
-  readonly #kill = (): void => this.#signal('SIGKILL');
 
   constructor(child: ChildProcess, spec: Program & { logFile: string }) {
     this.name = spec.name;
@@ -88,7 +92,7 @@ class Group implements Running {
     this.#home = spec.home;
     this.#logFile = spec.logFile;
     child.on('error', () => undefined); // shows as a missing process id below
-    process.on('exit', this.#kill);
+    groups.add(this);
   }
 
   log(): Promise<string> {
@@ -109,6 +113,11 @@ class Group implements Running {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  /** For the end of this process: nothing may be waited for. */
+  kill(): void {
+    this.#signal('SIGKILL');
+  }
+
   #signal(signal: NodeJS.Signals): void {
     try {
       if (this.pid > 0) process.kill(-this.pid, signal);
@@ -118,13 +127,13 @@ class Group implements Running {
   }
 
   async stop(): Promise<void> {
-    process.off('exit', this.#kill);
     if (!this.#ended() && this.pid > 0) {
       const gone = new Promise(resolve => this.#child.once('exit', resolve));
       this.#signal('SIGTERM');
       await Promise.race([gone, sleep(stopMsMax, undefined, { ref: false })]);
     }
-    this.#signal('SIGKILL');
+    this.kill();
+    groups.delete(this);
     await rm(this.#home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { freePort, makeHome, start, whenAnswers } from '../lib/process.ts';
 import type { Running } from '../lib/process.ts';
-import { findPeer } from './install.ts';
+import { needPeer } from './install.ts';
 
 export interface PeerGateway extends Running {
   readonly url: string;
@@ -12,8 +12,7 @@ export interface PeerGateway extends Running {
 }
 
 export async function startPortkey(backend: string, core: number): Promise<PeerGateway> {
-  const found = await findPeer('portkey');
-  if (found === undefined) throw new Error('not installed: npm run bench -- peers');
+  const found = await needPeer('portkey');
   const home = await makeHome('portkey');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -31,8 +30,7 @@ export async function startPortkey(backend: string, core: number): Promise<PeerG
 }
 
 export async function startLitellm(backend: string, core: number): Promise<PeerGateway> {
-  const found = await findPeer('litellm');
-  if (found === undefined) throw new Error('not installed: npm run bench -- peers');
+  const found = await needPeer('litellm');
   const home = await makeHome('litellm');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;

@@ -103,11 +103,19 @@ async function isThere(file: string): Promise<boolean> {
 }
 
 /** The peer's program, or undefined. Changes nothing. */
-export async function findPeer(name: PeerName): Promise<FoundPeer | undefined> {
+async function findPeer(name: PeerName): Promise<FoundPeer | undefined> {
   const peer = peers[name];
   const named = process.env[peer.variable];
   const program = named === undefined || named === '' ? path.join(folderOf(name), peer.program) : named;
   return (await isThere(program)) ? { name, version: peer.version, program } : undefined;
+}
+
+/** The peer's program; throws with what to do when it is not there. */
+export async function needPeer(name: PeerName): Promise<FoundPeer> {
+  const found = await findPeer(name);
+  if (found !== undefined) return found;
+  const { from, variable } = peers[name];
+  throw new Error(`not here: ${from}; npm run bench -- peers, or ${variable} names it`);
 }
 
 /** Installs it when it is not there; throws with the reason when it cannot be had. */

@@ -6,8 +6,7 @@ import type { Whole } from '../lib/race-client.ts';
 import { freePort, makeHome, start, whenAnswers } from '../lib/process.ts';
 import type { Running } from '../lib/process.ts';
 import { startBigo } from './bigo.ts';
-import { findPeer } from './install.ts';
-import type { PeerName } from './install.ts';
+import { needPeer } from './install.ts';
 import { startNginxProxy } from './nginx.ts';
 
 export interface RaceRouter {
@@ -28,12 +27,6 @@ function routerOf(running: Running, url: string): RaceRouter {
   return { name: running.name, url, log: () => running.log(), stop: () => running.stop() };
 }
 
-async function programOf(name: PeerName): Promise<string> {
-  const found = await findPeer(name);
-  if (found === undefined) throw new Error('not installed: npm run bench -- peers');
-  return found.program;
-}
-
 async function bigo(backends: readonly string[]): Promise<RaceRouter> {
   const named = backends.map((url, index) => `${url},name=b${index}`);
   const running = await startBigo({ backends: named });
@@ -51,7 +44,7 @@ interface FleetStatus {
 
 /** The router and one agent for each backend; ready when all of them have sent what models they have. */
 async function herd(backends: readonly string[], modelCount: number): Promise<RaceRouter> {
-  const program = await programOf('herd');
+  const { program } = await needPeer('herd');
   const home = await makeHome('herd');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -100,7 +93,7 @@ async function hasNodes(url: string, count: number, modelCount: number): Promise
 }
 
 async function olla(backends: readonly string[]): Promise<RaceRouter> {
-  const program = await programOf('olla');
+  const { program } = await needPeer('olla');
   const home = await makeHome('olla');
   const port = await freePort();
   const endpoints = backends.map((url, index) => ({
@@ -146,7 +139,7 @@ async function olla(backends: readonly string[]): Promise<RaceRouter> {
 }
 
 async function nomyo(backends: readonly string[]): Promise<RaceRouter> {
-  const program = await programOf('nomyo');
+  const { program } = await needPeer('nomyo');
   const folder = path.dirname(program);
   const home = await makeHome('nomyo');
   const port = await freePort();
