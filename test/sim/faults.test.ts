@@ -22,7 +22,7 @@ type Fault = SimFault extends infer F ? (F extends SimFault ? Omit<F, 'backend'>
 function withFaults(plan: SimPlan, names: readonly string[], faults: readonly Fault[]): SimPlan {
   return {
     ...plan,
-    faults: names.flatMap(backend => faults.map(fault => ({ ...fault, backend }) as SimFault)),
+    faults: names.flatMap(backend => faults.map(fault => ({ ...fault, backend }))),
   };
 }
 
