@@ -63,7 +63,11 @@ function describeWay(kind: Kind, way: Way, started: Started): void {
         const reason = skipReason(each, { kind, way });
         if (reason === undefined) tally.ran++;
         else tally.skipped.set(reason, (tally.skipped.get(reason) ?? 0) + 1);
-        test(`${area}: ${each.name}`, { skip: reason ?? false }, () => each.run(targetOf(kind, way, url)));
+        test(
+          `${area}: ${each.name}`,
+          { skip: reason === undefined ? false : `not offered by ${kind}: ${reason}` },
+          () => each.run(targetOf(kind, way, url)),
+        );
       }
     }
   });
