@@ -46,6 +46,8 @@ export interface PolicyConstants {
   readonly prefixMemoryMs: number;
   /** Stickiness never waits longer than this for a busy runner instead of a free one. */
   readonly prefixWaitMsMax: number;
+  /** And only when the prompt time saved is this many times the wait, which others may yet make longer. */
+  readonly prefixGainMin: number;
   readonly retryAfterMsMin: number;
   readonly retryAfterMsMax: number;
   /** Learned figures kept per fleet (models × classes); the oldest go first. */
@@ -78,6 +80,7 @@ export const POLICY: PolicyConstants = {
   prefixesMax: 20_000,
   prefixMemoryMs: 600_000,
   prefixWaitMsMax: 2_000,
+  prefixGainMin: 4,
   retryAfterMsMin: 1_000,
   retryAfterMsMax: 60_000,
   learnedMax: 4_096,

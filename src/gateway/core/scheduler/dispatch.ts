@@ -110,7 +110,7 @@ function holdsForPrefix(moment: Moment, ticket: Ticket, place: Place, savedMs: n
   const { limits } = moment.state;
   const waitedMs = moment.nowMs - ticket.spec.arrivedAtMs;
   const waitMs = slotFreeMs(moment, place);
-  if (savedMs <= waitMs || waitedMs + waitMs > limits.prefixWaitMsMax) return false;
+  if (savedMs <= limits.prefixGainMin * waitMs || waitedMs + waitMs > limits.prefixWaitMsMax) return false;
   wakeBy(moment.state, ticket.spec.arrivedAtMs + limits.prefixWaitMsMax);
   return true;
 }
