@@ -6,7 +6,6 @@ import { startNginxMock, startNginxProxy } from './peers/nginx.ts';
 import { costOf } from './lib/cpu.ts';
 import { chatBody, connections, optionsFrom, proxyCore, restCore } from './lib/load.ts';
 import type { BenchOptions } from './lib/load.ts';
-import { makeHome } from './lib/process.ts';
 import type { Running } from './lib/process.ts';
 import { saveResult } from './lib/results.ts';
 import { medians, rounded } from './lib/stats.ts';
@@ -23,6 +22,7 @@ export interface OverheadRound extends Record<string, number> {
 export interface OverheadData {
   readonly rounds: Readonly<Record<string, readonly OverheadRound[]>>;
   readonly medians: Readonly<Record<string, OverheadRound>>;
+  readonly versions: Readonly<Record<string, string>>;
 }
 
 interface Contestant {
@@ -30,6 +30,7 @@ interface Contestant {
   readonly running: Running;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly version: string;
 }
 
 type Start = () => Promise<Contestant>;
@@ -38,10 +39,16 @@ function contestants(backend: string): Readonly<Record<string, Start>> {
   const native = '/api/chat';
   const openai = '/v1/chat/completions';
   const found = (
-    running: Running & { url: string; headers?: Readonly<Record<string, string>> },
+    running: Running & { url: string; headers?: Readonly<Record<string, string>>; version?: string },
     route: string,
   ) => {
-    return { name: running.name, running, url: running.url + route, headers: running.headers ?? {} };
+    return {
+      name: running.name,
+      running,
+      url: running.url + route,
+      headers: running.headers ?? {},
+      version: running.version ?? '',
+    };
   };
   return {
     nginx: async () => found(await startNginxProxy([backend], proxyCore), native),
@@ -68,9 +75,8 @@ async function answersRightly(contestant: Contestant): Promise<void> {
 
 async function measure(contestant: Contestant, seconds: number): Promise<OverheadRound> {
   const { url, headers, running } = contestant;
-  const home = await makeHome('load');
   const before = costOf(running.pid);
-  const load = await drive({ url, headers, body: chatBody(), connections, seconds, core: restCore, home });
+  const load = await drive({ url, headers, body: chatBody(), connections, seconds, core: restCore });
   const after = costOf(running.pid);
   if (load.errors > 0)
     throw new Error(`${contestant.name}: ${load.errors} of ${load.requests} requests failed`);
@@ -122,7 +128,8 @@ async function inTurn(
     }
   }
   const middle = Object.entries(measured).map(([name, rows]) => [name, medians(rows)] as const);
-  return { rounds: measured, medians: Object.fromEntries(middle) };
+  const versions = Object.fromEntries(started.map(({ name, version }) => [name, version]));
+  return { rounds: measured, medians: Object.fromEntries(middle), versions };
 }
 
 if (import.meta.main) await overhead(optionsFrom(process.argv.slice(2)));

@@ -1,5 +1,5 @@
 // Where the gateway's CPU time goes under the load of bench/overhead.ts: the functions with the most time of their own.
-// Usage: node bench/profile.ts [seconds]. Never keeps the profile.
+// Usage: node bench/profile.ts [seconds]. Never keeps the profile, and its times are by the clock: they mean something on a quiet machine.
 import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { startBigo } from './peers/bigo.ts';
@@ -8,7 +8,7 @@ import { chatBody, connections, proxyCore, restCore } from './lib/load.ts';
 import { makeHome } from './lib/process.ts';
 import { drive } from './lib/wrk.ts';
 
-const linesShown = 45;
+const linesShown = 30;
 
 interface Profile {
   readonly nodes: readonly {
@@ -19,27 +19,43 @@ interface Profile {
   readonly timeDeltas: readonly number[];
 }
 
-function ownTimes(profile: Profile): Map<string, number> {
-  const names = new Map<number, string>();
-  for (const { id, callFrame } of profile.nodes) {
-    const place = callFrame.url.replace(/^file:.*?\/(?=src\/|node_modules\/)/, '');
-    names.set(id, `${callFrame.functionName || '(anonymous)'}  ${place}:${callFrame.lineNumber + 1}`);
-  }
-  const times = new Map<string, number>();
-  for (const [index, id] of profile.samples.entries()) {
-    const name = names.get(id) ?? 'unknown';
-    times.set(name, (times.get(name) ?? 0) + (profile.timeDeltas[index] ?? 0));
-  }
-  return times;
+interface Sample {
+  readonly name: string;
+  readonly file: string;
+  readonly us: number;
 }
 
-function print(times: ReadonlyMap<string, number>, requests: number): void {
-  const busy = [...times].filter(([name]) => !name.startsWith('(idle)') && !name.startsWith('(program)'));
-  const totalUs = busy.reduce((sum, [, us]) => sum + us, 0);
-  console.log(
-    `${requests} requests, ${(totalUs / requests).toFixed(1)} µs each in JavaScript and the collector`,
-  );
-  for (const [name, us] of busy.toSorted((a, b) => b[1] - a[1]).slice(0, linesShown)) {
+/** Of the last part of the run, when everything is compiled and warm. */
+function samplesOf(profile: Profile, lastUs: number): Sample[] {
+  const nodes = new Map(profile.nodes.map(node => [node.id, node.callFrame]));
+  const samples: Sample[] = [];
+  let us = 0;
+  for (let index = profile.samples.length - 1; index >= 0 && us < lastUs; index--) {
+    const frame = nodes.get(profile.samples[index] ?? 0);
+    const deltaUs = profile.timeDeltas[index] ?? 0;
+    const file = (frame?.url ?? '').replace(/^file:.*?\/(?=src\/|node_modules\/)/, '') || '(native)';
+    const name = `${frame?.functionName || '(anonymous)'}  ${file}:${(frame?.lineNumber ?? 0) + 1}`;
+    us += deltaUs;
+    samples.push({ name, file, us: deltaUs });
+  }
+  return samples.filter(({ name }) => !name.startsWith('(idle)') && !name.startsWith('(program)'));
+}
+
+function sums(samples: readonly Sample[], key: (sample: Sample) => string): [string, number][] {
+  const times = new Map<string, number>();
+  for (const sample of samples) times.set(key(sample), (times.get(key(sample)) ?? 0) + sample.us);
+  return [...times].toSorted((a, b) => b[1] - a[1]);
+}
+
+/** node_modules/NAME is one place; so is a folder of src. */
+function placeOf(file: string): string {
+  return /^(?:node_modules\/[^/]+|node:\w+|src\/\w+(?:\/core\/\w+)?)/.exec(file)?.[0] ?? file;
+}
+
+function print(title: string, times: readonly (readonly [string, number])[], requests: number): void {
+  const totalUs = times.reduce((sum, [, us]) => sum + us, 0);
+  console.log(`\n${title}: ${(totalUs / requests).toFixed(1)} µs a request`);
+  for (const [name, us] of times.slice(0, linesShown)) {
     const share = ((100 * us) / totalUs).toFixed(1).padStart(5);
     console.log(`${share} %  ${(us / requests).toFixed(2).padStart(6)} µs  ${name}`);
   }
@@ -60,13 +76,29 @@ try {
     connections,
     seconds,
     core: restCore,
-    home: folder,
   });
   await gateway.stop();
   const [file] = (await readdir(folder)).filter(name => name.endsWith('.cpuprofile'));
   if (file === undefined) throw new Error('no profile was written: the gateway did not end by itself');
   const profile = JSON.parse(await readFile(path.join(folder, file), 'utf8')) as Profile;
-  print(ownTimes(profile), load.requests);
+  const share = 0.6;
+  const samples = samplesOf(profile, load.seconds * share * 1e6);
+  const requests = load.requests * share;
+  print(
+    'by place',
+    sums(samples, ({ file }) => placeOf(file)),
+    requests,
+  );
+  print(
+    'by file',
+    sums(samples, ({ file }) => file),
+    requests,
+  );
+  print(
+    'by function',
+    sums(samples, ({ name }) => name),
+    requests,
+  );
 } finally {
   await mock.stop();
   await rm(folder, { recursive: true, force: true });

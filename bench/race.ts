@@ -24,6 +24,7 @@ export interface RaceRun {
   readonly workload: string;
   readonly seed: number;
   readonly router: string;
+  readonly version: string;
   readonly requests: number;
   readonly failed: number;
   readonly failures: readonly string[];
@@ -130,6 +131,7 @@ async function figures(heat: Heat, ran: Ran): Promise<RaceRun> {
     workload: nameOf(heat),
     seed: heat.seed,
     router: ran.name,
+    version: ran.router.version,
     requests: ran.outcomes.length,
     failed: bad.length,
     failures: [...new Set(bad.map(outcome => outcome.failed ?? ''))].slice(0, 5),

@@ -183,7 +183,6 @@ async function openMemory(): Promise<{ openRssMb: number; idleRssMb: number }> {
 /** Memory after a forced collection, when so many requests have gone through. */
 async function collectedMemory(marks: readonly number[]): Promise<StreamsData['collected']> {
   const mock = await startNginxMock(restCore);
-  const home = await makeHome('load');
   const bigo = await startBigo({
     core: proxyCore,
     backends: [`${mock.url},name=mock,slots=${connections}`],
@@ -201,7 +200,6 @@ async function collectedMemory(marks: readonly number[]): Promise<StreamsData['c
           connections,
           seconds: 1,
           core: restCore,
-          home,
         };
         sent += (await drive(load)).requests;
       }

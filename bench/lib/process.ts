@@ -78,6 +78,9 @@ process.on('exit', () => {
   for (const group of groups) group.kill();
 });
 
+// A signal alone would leave the groups behind: they are not this process's own.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+
 class Group implements Running {
   readonly name: string;
   readonly pid: number;

@@ -1,9 +1,10 @@
 // Load by wrk, with its figures as numbers. Never measures by itself.
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { find } from '../../test/tools/parts.ts';
+import { makeHome } from './process.ts';
 
 const run = promisify(execFile);
 
@@ -14,8 +15,6 @@ export interface Load {
   readonly connections: number;
   readonly seconds: number;
   readonly core: number;
-  /** A folder for the script. */
-  readonly home: string;
 }
 
 export interface LoadFigures {
@@ -45,10 +44,12 @@ end
 export async function drive(load: Load): Promise<LoadFigures> {
   const wrk = await find('wrk');
   if (wrk === undefined) throw new Error('wrk is missing: npm run tools -- wrk');
-  const file = path.join(load.home, 'load.lua');
+  const home = await makeHome('load');
+  const file = path.join(home, 'load.lua');
   await writeFile(file, script(load));
   const args = ['-c', String(load.core), wrk, '-t1', `-c${load.connections}`, `-d${load.seconds}s`];
   const { stdout } = await run('taskset', [...args, '--timeout', '20s', '-s', file, load.url]);
+  await rm(home, { recursive: true, force: true });
   const json = /JSON(\{.*\})/.exec(stdout)?.[1];
   if (json === undefined) throw new Error(`wrk printed no figures:\n${stdout}`);
   return JSON.parse(json) as LoadFigures;

@@ -107,7 +107,8 @@ async function findPeer(name: PeerName): Promise<FoundPeer | undefined> {
   const peer = peers[name];
   const named = process.env[peer.variable];
   const program = named === undefined || named === '' ? path.join(folderOf(name), peer.program) : named;
-  return (await isThere(program)) ? { name, version: peer.version, program } : undefined;
+  const version = program === named ? `as ${peer.variable} names it` : peer.version;
+  return (await isThere(program)) ? { name, version, program } : undefined;
 }
 
 /** The peer's program; throws with what to do when it is not there. */

@@ -11,6 +11,8 @@ import { startNginxProxy } from './nginx.ts';
 
 export interface RaceRouter {
   readonly name: string;
+  /** Empty for what this checkout or the machine has. */
+  readonly version: string;
   /** Where /api/chat is below. */
   readonly url: string;
   readonly log: () => Promise<string>;
@@ -23,8 +25,8 @@ export interface RouterKind {
   readonly start: (backends: readonly string[], modelCount: number) => Promise<RaceRouter>;
 }
 
-function routerOf(running: Running, url: string): RaceRouter {
-  return { name: running.name, url, log: () => running.log(), stop: () => running.stop() };
+function routerOf(running: Running, url: string, version = ''): RaceRouter {
+  return { name: running.name, version, url, log: () => running.log(), stop: () => running.stop() };
 }
 
 async function bigo(backends: readonly string[]): Promise<RaceRouter> {
@@ -44,7 +46,7 @@ interface FleetStatus {
 
 /** The router and one agent for each backend; ready when all of them have sent what models they have. */
 async function herd(backends: readonly string[], modelCount: number): Promise<RaceRouter> {
-  const { program } = await needPeer('herd');
+  const { program, version } = await needPeer('herd');
   const home = await makeHome('herd');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -79,7 +81,7 @@ async function herd(backends: readonly string[], modelCount: number): Promise<Ra
       };
       agents.push(await start(spec, () => hasNodes(url, index + 1, modelCount)));
     }
-    return { name: 'herd', url, log: () => router.log(), stop };
+    return { name: 'herd', version, url, log: () => router.log(), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -93,7 +95,7 @@ async function hasNodes(url: string, count: number, modelCount: number): Promise
 }
 
 async function olla(backends: readonly string[]): Promise<RaceRouter> {
-  const { program } = await needPeer('olla');
+  const { program, version } = await needPeer('olla');
   const home = await makeHome('olla');
   const port = await freePort();
   const endpoints = backends.map((url, index) => ({
@@ -135,11 +137,11 @@ async function olla(backends: readonly string[]): Promise<RaceRouter> {
   const base = `http://127.0.0.1:${port}`;
   const spec = { name: 'olla', program, args: ['--config', file], home };
   const running = await start(spec, whenAnswers(`${base}/olla/ollama/api/tags`));
-  return routerOf(running, `${base}/olla/ollama`);
+  return routerOf(running, `${base}/olla/ollama`, version);
 }
 
 async function nomyo(backends: readonly string[]): Promise<RaceRouter> {
-  const { program } = await needPeer('nomyo');
+  const { program, version } = await needPeer('nomyo');
   const folder = path.dirname(program);
   const home = await makeHome('nomyo');
   const port = await freePort();
@@ -166,7 +168,7 @@ async function nomyo(backends: readonly string[]): Promise<RaceRouter> {
   };
   const url = `http://127.0.0.1:${port}`;
   const running = await start(spec, whenAnswers(`${url}/api/version`));
-  return routerOf(running, url);
+  return routerOf(running, url, version);
 }
 
 export const routers: Readonly<Record<string, RouterKind>> = {

@@ -7,12 +7,12 @@ import type { Bar, Section } from './markdown.ts';
 export async function overheadSection(): Promise<Section | undefined> {
   const result = await loadResult<OverheadData>('overhead');
   if (result === undefined) return undefined;
-  const { medians } = result.data;
+  const { medians, versions } = result.data;
   const rows = Object.entries(medians).map(([name, row]) => {
     const speed = row.perSecond / (medians['nginx']?.perSecond ?? NaN);
     const cost = row.cpuUs / (medians['nginx']?.cpuUs ?? NaN);
     return [
-      name,
+      `${name} ${versions[name] ?? ''}`.trim(),
       shown(row.perSecond),
       shown(speed),
       shown(row.cpuUs, 'µs'),

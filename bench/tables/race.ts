@@ -20,12 +20,18 @@ export async function raceSection(): Promise<Section | undefined> {
     ]);
     return [...table(heads, rows), ''];
   });
-  const how = Object.entries(data.configured).map(([name, text]) => `- **${name}**: ${text}.`);
+  const how = Object.entries(data.configured)
+    .filter(([name]) => data.runs.some(run => run.router === name))
+    .map(([name, text]) => `- **${name}** ${versionOf(data, name)}: ${text}.`);
   const bars = [
     ...Object.entries(data.medians).flatMap(([name, own]) => barsOf(name, own)),
     ...estimateBars(data),
   ];
   return { name: 'race', lines: [...lines, 'How each was set up:', '', ...how, '', ...origin(result)], bars };
+}
+
+function versionOf(data: RaceData, router: string): string {
+  return data.runs.find(run => run.router === router)?.version ?? '';
 }
 
 function timesOf(row: RaceSummary): string[] {
