@@ -1,9 +1,8 @@
 // Puts a model together: manifest, small layers, header of the weights. Keeps what it read for as long as the manifest is the same.
-import { open } from 'node:fs/promises';
 import { parseModelName } from '../api/names.ts';
 import type { ModelName } from '../api/names.ts';
 import { EngineFailure, badRequest, modelNotFound } from './core/failure.ts';
-import { ggufFacts, NotGguf, parseGguf } from './core/gguf.ts';
+import { ggufFacts } from './core/gguf.ts';
 import type { GgufHeader } from './core/gguf.ts';
 import { isObject } from './core/json.ts';
 import { layersOf } from './core/manifest.ts';
@@ -12,6 +11,7 @@ import { readMessages } from './core/messages.ts';
 import type { Model, StoredModel } from './core/model.ts';
 import { paramsFrom } from './core/model.ts';
 import type { ManifestEntry, Store } from './store.ts';
+import { readHeader } from './weights.ts';
 
 export interface OpenModel {
   readonly model: Model;
@@ -97,28 +97,4 @@ async function readModel(store: Store, entry: ManifestEntry): Promise<OpenModel>
     messages: readMessages(messages === undefined ? [] : JSON.parse(messages)),
   };
   return { model, header };
-}
-
-const headerBytesFirst = 4 * 1024 * 1024;
-const headerBytesMax = 256 * 1024 * 1024;
-
-/** Reads twice as much until the header is complete. */
-export async function readHeader(path: string): Promise<GgufHeader> {
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    for (let wanted = headerBytesFirst; ; wanted *= 2) {
-      const bytes = Buffer.alloc(Math.min(wanted, size, headerBytesMax));
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
-      const header = parseGguf(bytes.subarray(0, bytesRead));
-      if (header !== undefined) return header;
-      if (bytes.length >= Math.min(size, headerBytesMax)) throw new NotGguf('the GGUF header is cut short');
-    }
-  } catch (error) {
-    throw error instanceof NotGguf
-      ? new EngineFailure(500, `unable to read the model file: ${error.message}`)
-      : error;
-  } finally {
-    await file.close();
-  }
 }

@@ -1,7 +1,6 @@
 // Makes a model from another one or from uploaded GGUF files, as /api/create does. The manifest is written last: no half model appears.
 import { displayName } from '../api/names.ts';
 import { parseModelName } from '../api/names.ts';
-import { readHeader } from './catalog.ts';
 import type { Catalog } from './catalog.ts';
 import type { CreateRequest } from './core/create-request.ts';
 import { mergedParameters } from './core/create-request.ts';
@@ -16,6 +15,7 @@ import { STATUS, layerStatus } from './core/progress.ts';
 import { newConfig } from './pulls.ts';
 import type { OnProgress, Pulls } from './pulls.ts';
 import type { Store } from './store.ts';
+import { readHeader } from './weights.ts';
 
 export interface Creator {
   readonly store: Store;

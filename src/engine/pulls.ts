@@ -5,7 +5,6 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseModelName } from '../api/names.ts';
 import type { ModelName } from '../api/names.ts';
-import { readHeader } from './catalog.ts';
 import { EngineFailure, badRequest, requestCanceled } from './core/failure.ts';
 import { ggufFacts } from './core/gguf.ts';
 import type { GgufFacts } from './core/gguf.ts';
@@ -19,6 +18,7 @@ import { fullName } from './core/model.ts';
 import type { Registry, RegistryRequest } from './registry.ts';
 import { hashFile } from './store.ts';
 import type { Store } from './store.ts';
+import { readHeader } from './weights.ts';
 
 export type OnProgress = (progress: Progress) => void;
 

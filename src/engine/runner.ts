@@ -1,6 +1,7 @@
 // One model loaded in memory: writes answers and embeddings. Never decides when it is loaded or unloaded (scheduler.ts does).
 import { EngineFailure } from './core/failure.ts';
 import type { RunnerShape } from './core/options.ts';
+import { disposeWithin } from './dispose.ts';
 import { createEmbedder } from './embedder.ts';
 import type { Embedder } from './embedder.ts';
 import { generate } from './generate.ts';
@@ -10,6 +11,7 @@ import type { Llama, LlamaGrammar, LlamaModel, Token } from './llama-types.ts';
 import { createPieceTable } from './pieces.ts';
 import type { PieceTable } from './pieces.ts';
 import { createSlots } from './slots.ts';
+import { checkWhole } from './weights.ts';
 
 export interface RunnerSpec {
   readonly weightsPath: string;
@@ -38,6 +40,8 @@ export interface RunnerHost {
 }
 
 const grammarsKeptMax = 32;
+/** Freeing tens of gigabytes takes seconds; past this the next load goes on without it. */
+const disposeMsMax = 30_000;
 
 export async function loadRunner(host: RunnerHost, spec: RunnerSpec, signal: AbortSignal): Promise<Runner> {
   const model = await load(host.llama, spec, signal);
@@ -46,13 +50,14 @@ export async function loadRunner(host: RunnerHost, spec: RunnerSpec, signal: Abo
       ? embeddingRunner(host, spec, model)
       : await completionRunner(host, spec, { model, signal });
   } catch (error) {
-    await model.dispose();
+    await disposeWithin(model, disposeMsMax).catch(() => undefined);
     throw loadFailure(error);
   }
 }
 
 async function load(llama: Llama, spec: RunnerSpec, signal: AbortSignal): Promise<LlamaModel> {
   try {
+    for (const path of [spec.weightsPath, ...spec.adapterPaths]) await checkWhole(path);
     return await llama.loadModel({
       modelPath: spec.weightsPath,
       useMmap: spec.shape.useMmap,
@@ -64,6 +69,7 @@ async function load(llama: Llama, spec: RunnerSpec, signal: AbortSignal): Promis
 }
 
 function loadFailure(error: unknown): EngineFailure {
+  if (error instanceof EngineFailure) return error;
   const reason = error instanceof Error ? error.message : String(error);
   return new EngineFailure(500, `unable to load model: ${reason}`);
 }
@@ -124,7 +130,7 @@ function common(
     },
     async dispose() {
       await embedder.dispose();
-      await model.dispose();
+      await disposeWithin(model, disposeMsMax);
     },
   };
 }

@@ -2,6 +2,7 @@
 import { createCatalog } from './catalog.ts';
 import type { EngineContext } from './context.ts';
 import { DEFAULT_OPTIONS } from './core/options.ts';
+import { disposeWithin } from './dispose.ts';
 import { ensureLlama } from './llama-install.ts';
 import type { LlamaLibrary } from './llama-install.ts';
 import type { Llama } from './llama-types.ts';
@@ -77,6 +78,9 @@ interface LazyLibrary {
   dispose(): Promise<void>;
 }
 
+/** Below the time that process.ts gives to an end as a whole. */
+const closeMsMax = 1_000;
+
 /** llama.cpp is started with the first model; a failed start may be tried again. */
 function lazyLibrary(options: EngineOptions): LazyLibrary {
   let loading: Promise<Loaded> | undefined;
@@ -90,7 +94,8 @@ function lazyLibrary(options: EngineOptions): LazyLibrary {
     },
     async dispose() {
       const loaded = await loading?.catch(() => undefined);
-      await loaded?.llama.dispose();
+      if (loaded === undefined) return;
+      await disposeWithin(loaded.llama, closeMsMax).catch((error: unknown) => options.log(String(error)));
     },
   };
 }

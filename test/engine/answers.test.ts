@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { skipUnless } from '../tools/parts.ts';
 import { digestOf, tinyGguf } from '../tools/tiny-gguf.ts';
 import { json, lines, openStream, startTestEngine, until } from './harness.ts';
@@ -167,11 +169,26 @@ describe('embedded engine: answers', { skip }, () => {
     await truncate(join(engine.store, 'blobs', digestOf(gguf).replace(':', '-')), 200_000);
     const failed = await engine.post('/api/generate', { model: 'cut', prompt: 'a' });
     assert.equal(failed.status, 500);
-    assert.match(String((await json(failed))['error']), /unable to load model/);
+    assert.match(
+      String((await json(failed))['error']),
+      /unable to load model: its file has 200000 of \d+ bytes; delete the model and pull/,
+    );
     assert.equal(
       (await engine.post('/api/generate', { model: 'tiny', prompt: 'a', raw: true, options: few })).status,
       200,
     );
+  });
+
+  test('weights that llama.cpp refuses are an error, and the engine still closes', async t => {
+    const engine = await startTestEngine(t);
+    const gguf = tinyGguf({ name: 'odd' });
+    gguf.write('output_norm.weighX', gguf.indexOf('output_norm.weight'));
+    await engine.add('odd', gguf);
+    const failed = await engine.post('/api/generate', { model: 'odd', prompt: 'a' });
+    assert.equal(failed.status, 500);
+    assert.match(String((await json(failed))['error']), /unable to load model/);
+    collectGarbage(); // only then does node-llama-cpp wait for what it has forgotten
+    await engine.close();
   });
 
   test('keep_alive 0 unloads, and a short keep_alive ends by itself', async t => {
@@ -278,6 +295,11 @@ describe('embedded engine: answers', { skip }, () => {
     assert.equal(answer.status, 200);
   });
 });
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
 
 /** The same file with another chat template, padded with spaces to the length of its own. */
 function withTemplate(gguf: Buffer, template: string): Buffer {

@@ -15,6 +15,7 @@ export interface TestEngine {
   /** Uploads a GGUF file and creates the model. */
   add(model: string, gguf?: Buffer): Promise<void>;
   loaded(): Promise<readonly Loaded[]>;
+  close(): Promise<void>;
 }
 
 export interface Loaded {
@@ -32,8 +33,10 @@ export async function startTestEngine(
   const store = await mkdtemp(join(tmpdir(), 'bigo-engine-'));
   const base = { host: '127.0.0.1', port: 0, store, slots: 1, threads: 1, log: () => {} };
   const listening = await serveEngine({ ...base, ...options });
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= listening.close());
   t.after(async () => {
-    await listening.close();
+    await close();
     await rm(store, { recursive: true, force: true });
   });
   const { url } = listening;
@@ -46,6 +49,7 @@ export async function startTestEngine(
   return {
     url,
     store,
+    close,
     post,
     async add(model, gguf = tinyGguf({ name: model })) {
       const digest = digestOf(gguf);

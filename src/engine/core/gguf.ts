@@ -12,11 +12,14 @@ export interface GgufTensor {
   readonly name: string;
   readonly type: string;
   readonly shape: readonly number[];
+  /** Behind the header, in bytes. */
+  readonly offset: number;
 }
 
 export interface GgufHeader {
   readonly metadata: ReadonlyMap<string, GgufValue>;
   readonly tensors: readonly GgufTensor[];
+  readonly headerBytes: number;
 }
 
 /** Undefined = the bytes end before the header does: read more and ask again. */
@@ -47,7 +50,7 @@ function readHeader(cursor: Cursor): GgufHeader {
   for (let at = 0; at < entryCount; at++) metadata.set(cursor.text(), readValue(cursor, cursor.uint32()));
   const tensors: GgufTensor[] = [];
   for (let at = 0; at < tensorCount; at++) tensors.push(readTensor(cursor));
-  return { metadata, tensors };
+  return { metadata, tensors, headerBytes: cursor.at };
 }
 
 function readTensor(cursor: Cursor): GgufTensor {
@@ -55,9 +58,8 @@ function readTensor(cursor: Cursor): GgufTensor {
   const dimensions = cursor.uint32();
   if (dimensions > 8) throw new NotGguf(`the tensor ${name} has ${dimensions} dimensions`);
   const shape = Array.from({ length: dimensions }, () => cursor.uint64());
-  const type = TENSOR_TYPES[cursor.uint32()] ?? 'unknown';
-  cursor.uint64();
-  return { name, type, shape };
+  const type = TENSOR_TYPES[cursor.uint32()]?.[0] ?? 'unknown';
+  return { name, type, shape, offset: cursor.uint64() };
 }
 
 /** Bytes of the fixed-size kinds, by GGUF's numbers; 8 = string, 9 = array. */
@@ -96,6 +98,9 @@ class Cursor {
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  get at(): number {
+    return this.#at;
   }
   #take(size: number): number {
     const from = this.#at;
@@ -158,11 +163,16 @@ function readNumber(view: DataView, kind: number, at: number): number {
   }
 }
 
+/** By GGUF's numbers: name, elements of a block, bytes of a block (ggml type_traits). Retired types have no size. */
 // prettier-ignore
-const TENSOR_TYPES = [
-  'F32', 'F16', 'Q4_0', 'Q4_1', 'Q4_2', 'Q4_3', 'Q5_0', 'Q5_1', 'Q8_0', 'Q8_1', 'Q2_K', 'Q3_K', 'Q4_K', 'Q5_K', 'Q6_K',
-  'Q8_K', 'IQ2_XXS', 'IQ2_XS', 'IQ3_XXS', 'IQ1_S', 'IQ4_NL', 'IQ3_S', 'IQ2_S', 'IQ4_XS', 'I8', 'I16', 'I32', 'I64', 'F64',
-  'IQ1_M', 'BF16', 'Q4_0_4_4', 'Q4_0_4_8', 'Q4_0_8_8', 'TQ1_0', 'TQ2_0', 'IQ4_NL_4_4', 'IQ4_NL_4_8', 'IQ4_NL_8_8', 'MXFP4',
+const TENSOR_TYPES: readonly (readonly [name: string, elements?: number, bytes?: number])[] = [
+  ['F32', 1, 4], ['F16', 1, 2], ['Q4_0', 32, 18], ['Q4_1', 32, 20], ['Q4_2'], ['Q4_3'], ['Q5_0', 32, 22],
+  ['Q5_1', 32, 24], ['Q8_0', 32, 34], ['Q8_1', 32, 36], ['Q2_K', 256, 84], ['Q3_K', 256, 110], ['Q4_K', 256, 144],
+  ['Q5_K', 256, 176], ['Q6_K', 256, 210], ['Q8_K', 256, 292], ['IQ2_XXS', 256, 66], ['IQ2_XS', 256, 74],
+  ['IQ3_XXS', 256, 98], ['IQ1_S', 256, 50], ['IQ4_NL', 32, 18], ['IQ3_S', 256, 110], ['IQ2_S', 256, 82],
+  ['IQ4_XS', 256, 136], ['I8', 1, 1], ['I16', 1, 2], ['I32', 1, 4], ['I64', 1, 8], ['F64', 1, 8], ['IQ1_M', 256, 56],
+  ['BF16', 1, 2], ['Q4_0_4_4'], ['Q4_0_4_8'], ['Q4_0_8_8'], ['TQ1_0', 256, 54], ['TQ2_0', 256, 66], ['IQ4_NL_4_4'],
+  ['IQ4_NL_4_8'], ['IQ4_NL_8_8'], ['MXFP4', 32, 17],
 ];
 
 // prettier-ignore
@@ -171,6 +181,27 @@ const FILE_TYPES = [
   'Q4_K_S', 'Q4_K_M', 'Q5_K_S', 'Q5_K_M', 'Q6_K', 'IQ2_XXS', 'IQ2_XS', 'Q2_K_S', 'IQ3_XS', 'IQ3_XXS', 'IQ1_S', 'IQ4_NL',
   'IQ3_S', 'IQ3_M', 'IQ2_S', 'IQ4_XS', 'IQ1_M', 'BF16',
 ];
+
+const BLOCKS = new Map(
+  TENSOR_TYPES.map(([name, elements, bytes]) => [name, { elements: elements ?? 1, bytes: bytes ?? 0 }]),
+);
+const alignmentDefault = 32;
+
+/** Where the file must not end before. A tensor of a type without a known size counts with its first byte. */
+export function wholeFileBytes(header: GgufHeader): number {
+  const alignment = numberOf(header.metadata, 'general.alignment') ?? alignmentDefault;
+  const dataAt = Math.ceil(header.headerBytes / alignment) * alignment;
+  return header.tensors.reduce(
+    (most, tensor) => Math.max(most, dataAt + tensorEnd(tensor)),
+    header.headerBytes,
+  );
+}
+
+function tensorEnd(tensor: GgufTensor): number {
+  const { elements, bytes } = BLOCKS.get(tensor.type) ?? { elements: 1, bytes: 0 };
+  const count = tensor.shape.reduce((size, edge) => size * edge, 1);
+  return tensor.offset + (count / elements) * bytes;
+}
 
 /** What the rest of the engine asks of a header. */
 export interface GgufFacts {

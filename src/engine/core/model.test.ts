@@ -109,7 +109,7 @@ test('show gives a Modelfile that could be used again, without secrets of the he
       ['general.name', 'x'],
       ['general.architecture', 'llama'],
     ]),
-    tensors: [],
+    tensors: [], headerBytes: 0,
   };
   const shown = showOf({ model, header, verbose: false, system: '' });
   const modelfile = String(shown['modelfile']);
