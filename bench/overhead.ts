@@ -51,7 +51,7 @@ function contestants(backend: string): Readonly<Record<string, Start>> {
     };
   };
   return {
-    nginx: async () => found(await startNginxProxy([backend], proxyCore), native),
+    nginx: async () => found(await startNginxProxy([backend], { core: proxyCore }), native),
     bigo: async () => {
       return found(
         await startBigo({ core: proxyCore, backends: [`${backend},name=mock,slots=${connections}`] }),

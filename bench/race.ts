@@ -7,7 +7,8 @@ import { countsOf, startMockFleet } from './lib/mock-fleet.ts';
 import type { MockOllama } from './lib/mock-fleet.ts';
 import { play } from './lib/race-client.ts';
 import type { Outcome, TraceRequest } from './lib/race-client.ts';
-import { saveResult } from './lib/results.ts';
+import { loadResult, saveResult } from './lib/results.ts';
+import { stampOf } from './lib/routing-doc.ts';
 import { mean, median, quantile, rounded } from './lib/stats.ts';
 import { routers } from './peers/routers.ts';
 import type { RaceRouter } from './peers/routers.ts';
@@ -16,8 +17,8 @@ const backendCount = 4;
 const tokenMs = 5;
 const promptMsPerKib = 20;
 const unloadMs = 300;
-/** Two take less than half of a machine of two cores. */
-const atOnce = 2;
+/** Each with backends of its own; four take about half of a machine of two cores. */
+const atOnce = 4;
 const estimatedFromMs = 200;
 
 export interface RaceRun {
@@ -172,32 +173,57 @@ function heatsOf(quick: boolean): Heat[] {
   );
 }
 
-/** So many at the same time, each with backends of its own; another order in each heat. */
-function groupsOf(names: readonly string[], turn: number): string[][] {
-  const order = names.map((_, index) => names[(index + turn) % names.length] ?? '');
-  const groups: string[][] = [];
-  for (let index = 0; index < order.length; index += atOnce) groups.push(order.slice(index, index + atOnce));
-  return groups;
+interface Run {
+  readonly heat: Heat;
+  readonly name: string;
 }
 
+function isOf(run: RaceRun, { heat, name }: Run): boolean {
+  return run.workload === nameOf(heat) && run.seed === heat.seed && run.router === name;
+}
+
+/** Heat by heat, so that those who are compared run at the same time; another order in each heat. */
+function runsOf(heats: readonly Heat[], names: readonly string[]): Run[] {
+  return heats.flatMap((heat, turn) =>
+    names.map((_, index) => ({ heat, name: names[(index + turn) % names.length] ?? '' })),
+  );
+}
+
+/** What an earlier, cut race of these routers left; what this checkout decides otherwise now is raced again. */
+async function earlierRuns(options: BenchOptions): Promise<RaceRun[]> {
+  if (options.quick) return [];
+  const earlier = await loadResult<RaceData>('race');
+  const now = `policy ${stampOf()}`;
+  return (earlier?.data.runs ?? []).filter(run => run.router !== 'bigo' || run.version === now);
+}
+
+/** Every run is kept as soon as it ended: a race that is cut goes on where it was. */
 export async function race(options: BenchOptions): Promise<void> {
   const names = Object.keys(routers).filter(name => options.only.length === 0 || options.only.includes(name));
-  const runs: RaceRun[] = [];
+  const runs = await earlierRuns(options);
   const leftOut: Record<string, string> = {};
-  for (const [turn, heat] of heatsOf(options.quick).entries()) {
-    for (const group of groupsOf(names, turn)) {
-      const running = group.filter(name => leftOut[name] === undefined);
-      const ended = running.map(name =>
-        runHeat(heat, name).catch((error: Error) => void (leftOut[name] = error.message)),
-      );
-      const ran = (await Promise.all(ended)).filter(run => run !== undefined);
-      runs.push(...ran);
-      for (const run of ran) console.log(`race ${JSON.stringify(run)}`);
-    }
-    const configured = Object.fromEntries(names.map(each => [each, routers[each]?.configured ?? '']));
+  const save = async (): Promise<void> => {
+    const configured = Object.fromEntries(
+      Object.entries(routers).map(([each, kind]) => [each, kind.configured]),
+    );
     const data: RaceData = { runs, medians: summarise(runs), configured };
     await saveResult('race', { quick: options.quick, what: 'the race', leftOut, data });
-  }
+  };
+  const wanted = runsOf(heatsOf(options.quick), names);
+  const todo = wanted.filter(each => !runs.some(run => isOf(run, each)));
+  const lane = async (): Promise<void> => {
+    for (let next = todo.shift(); next !== undefined; next = todo.shift()) {
+      const { heat, name } = next;
+      if (leftOut[name] !== undefined) continue;
+      const run = await runHeat(heat, name).catch((error: Error) => void (leftOut[name] = error.message));
+      if (run === undefined) continue;
+      runs.push(run);
+      console.log(`race ${JSON.stringify(run)}`);
+      await save();
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  await save();
   for (const [name, why] of Object.entries(leftOut)) console.log(`race ${name} is left out: ${why}`);
 }
 

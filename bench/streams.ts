@@ -118,7 +118,7 @@ async function stream(target: Target, streams: number, seconds: number): Promise
 
 async function paced(counts: readonly number[], seconds: number): Promise<StreamRow[]> {
   const mock = await startMock(chunksPerStream, chunkMs);
-  const nginx = await startNginxProxy(mock.urls, proxyCore);
+  const nginx = await startNginxProxy(mock.urls, { core: proxyCore });
   const bigo = await startBigo({ core: proxyCore, backends: namedBackends(mock) });
   const targets: Target[] = [
     { name: 'no proxy', url: mock.url, running: undefined },

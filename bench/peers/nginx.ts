@@ -64,13 +64,22 @@ export function startNginxMock(core?: number): Promise<Nginx> {
   );
 }
 
-/** Round robin over the backends, connections kept, every chunk passed on at once. */
-export function startNginxProxy(backends: readonly string[], core?: number): Promise<Nginx> {
+/** How nginx chooses: in turn, or the backend with the fewest requests. */
+export type Balance = 'round_robin' | 'least_conn';
+
+export interface ProxyOptions {
+  readonly core?: number;
+  readonly balance?: Balance;
+}
+
+/** Connections kept, every chunk passed on at once. */
+export function startNginxProxy(backends: readonly string[], options: ProxyOptions = {}): Promise<Nginx> {
+  const balance = options.balance === 'least_conn' ? 'least_conn;' : '';
   const servers = backends.map(backend => `server ${new URL(backend).host} max_fails=0;`).join(' ');
   const pass = `proxy_pass http://fleet; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
     proxy_buffering off; proxy_request_buffering on; proxy_read_timeout 600s; proxy_next_upstream off;`;
-  return startNginx('nginx', core, port => {
-    return `upstream fleet { ${servers} keepalive 1024; }
+  return startNginx('nginx', options.core, port => {
+    return `upstream fleet { ${balance} ${servers} keepalive 1024; }
 server { listen 127.0.0.1:${port} backlog=4096; location / { ${pass} } }`;
   });
 }

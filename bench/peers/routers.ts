@@ -5,9 +5,11 @@ import path from 'node:path';
 import type { Whole } from '../lib/race-client.ts';
 import { freePort, makeHome, start, whenAnswers } from '../lib/process.ts';
 import type { Running } from '../lib/process.ts';
+import { stampOf } from '../lib/routing-doc.ts';
 import { startBigo } from './bigo.ts';
 import { needPeer } from './install.ts';
 import { startNginxProxy } from './nginx.ts';
+import type { Balance } from './nginx.ts';
 
 export interface RaceRouter {
   readonly name: string;
@@ -32,11 +34,11 @@ function routerOf(running: Running, url: string, version = ''): RaceRouter {
 async function bigo(backends: readonly string[]): Promise<RaceRouter> {
   const named = backends.map((url, index) => `${url},name=b${index}`);
   const running = await startBigo({ backends: named });
-  return routerOf(running, running.url);
+  return routerOf(running, running.url, `policy ${stampOf()}`);
 }
 
-async function nginx(backends: readonly string[]): Promise<RaceRouter> {
-  const running = await startNginxProxy(backends);
+async function nginx(backends: readonly string[], balance: Balance): Promise<RaceRouter> {
+  const running = await startNginxProxy(backends, { balance });
   return routerOf(running, running.url);
 }
 
@@ -182,7 +184,14 @@ export const routers: Readonly<Record<string, RouterKind>> = {
       'ollama-herd with one herd-node agent per backend, all defaults, except that agents report every second instead of every five (better for it), another model than the one asked for may not answer (vram_fallback off) nothing is pulled and no telemetry is sent; its agents also listen on the address of this machine',
     start: herd,
   },
-  nginx: { configured: 'round robin, connections kept, no buffering, no limit of time', start: nginx },
+  nginx: {
+    configured: 'round robin, connections kept, no buffering, no limit of time',
+    start: backends => nginx(backends, 'round_robin'),
+  },
+  'nginx least_conn': {
+    configured: 'the same, least_conn',
+    start: backends => nginx(backends, 'least_conn'),
+  },
   olla: {
     configured:
       'engine olla, profile streaming, least-connections (its default); rate limits and time limits lifted',
