@@ -185,6 +185,36 @@ const body = z.strictObject({
   ),
 });
 
+const kubernetes = z.strictObject({
+  selector: keyed(
+    'text',
+    'Label selector of pods that are backends, each by its own name. Absent = none are looked for.',
+    text('must be a label selector').optional(),
+  ),
+  namespace: keyed(
+    'text',
+    'Namespace of these pods. Absent = the namespace of the gateway.',
+    text('must be a namespace').optional(),
+  ),
+  port: keyed('whole', 'Port of Ollama in these pods.', whole(1, 65_535).prefault(11_434)),
+  agent_port: keyed('whole', 'Port of `bigo agent` in these pods.', whole(1, 65_535).optional()),
+  slots: keyed(
+    'whole',
+    'Parallel requests of each loaded model of these pods. Absent = learned.',
+    slots().optional(),
+  ),
+  store: keyed(
+    'text',
+    'Name of the models folder that these pods share. Absent = each has its own.',
+    backendName().optional(),
+  ),
+  gateway_selector: keyed(
+    'text',
+    'Label selector of the gateways that share these pods. Absent = this gateway is alone.',
+    text('must be a label selector').optional(),
+  ),
+});
+
 const gateway = z.strictObject({
   listen: keyed(
     'text',
@@ -243,6 +273,12 @@ const gateway = z.strictObject({
       key_file: keyed('path', 'PEM file of its private key.', text('must be a path')),
     })
     .optional(),
+  anonymous_role: keyed(
+    'text',
+    'What callers may do while there are no keys: `admin` = all, `inference` = all but changing models.',
+    z.enum(['admin', 'inference'], 'must be admin or inference').prefault('admin'),
+  ),
+  kubernetes: kubernetes.prefault({}),
   queue: queue.prefault({}),
   time: time.prefault({}),
   body: body.prefault({}),

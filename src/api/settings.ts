@@ -13,6 +13,21 @@ export interface RoutingRule {
   readonly backends: readonly string[];
 }
 
+/** Pods as backends; each is named like its pod. */
+export interface KubernetesDiscovery {
+  readonly selector: string;
+  /** Absent = the gateway's own. */
+  readonly namespace?: string;
+  readonly port: number;
+  /** Of `bigo agent` in each pod. */
+  readonly agentPort?: number;
+  readonly slots?: number;
+  /** Absent = each pod has a models folder of its own. */
+  readonly store?: string;
+  /** Gateways that share the pods; absent = this one is alone. */
+  readonly gatewaySelector?: string;
+}
+
 export interface QueueLimits {
   readonly ticketsMax: number;
   /** All bodies held, of waiting and of arriving requests. */
@@ -66,6 +81,9 @@ export interface GatewaySettings {
   /** PEM files for TLS on the listen port. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly adminToken?: string;
+  /** What callers may do while there are no keys; absent = admin. */
+  readonly anonymousRole?: 'admin' | 'inference';
+  readonly kubernetes?: KubernetesDiscovery;
 }
 
 export const DEFAULT_QUEUE: QueueLimits = {

@@ -2,7 +2,7 @@
 import { makeBackendSpec, parseBackendText } from '../../api/backend-spec.ts';
 import type { BackendConfig, Config } from '../../api/config.ts';
 import type { BackendSpec } from '../../api/fleet.ts';
-import type { GatewaySettings, RoutingRule } from '../../api/settings.ts';
+import type { GatewaySettings, KubernetesDiscovery, RoutingRule } from '../../api/settings.ts';
 
 /** Contents of the files that the configuration names, by path. */
 export type FileTexts = Readonly<Record<string, string>>;
@@ -27,6 +27,8 @@ export function toSettings(config: Config, files: FileTexts = {}): GatewaySettin
     origins: gateway.origins,
     hosts: gateway.hosts,
     insecure: gateway.insecure,
+    anonymousRole: gateway.anonymous_role,
+    ...toKubernetes(gateway.kubernetes),
     ...optionalSettings(gateway),
   };
 }
@@ -40,6 +42,13 @@ function optionalSettings(gateway: Config['gateway']): Partial<GatewaySettings> 
       ? {}
       : { tls: { certFile: gateway.tls.cert_file, keyFile: gateway.tls.key_file } }),
   };
+}
+
+/** Watching pods is asked for by naming them. */
+function toKubernetes(wish: Config['gateway']['kubernetes']): { kubernetes?: KubernetesDiscovery } {
+  const { selector, port, agent_port: agentPort, gateway_selector: gatewaySelector, ...rest } = wish;
+  if (selector === undefined) return {};
+  return { kubernetes: { selector, port, ...definedOnly({ ...rest, agentPort, gatewaySelector }) } };
 }
 
 function toTimeLimits(time: Config['gateway']['time']): GatewaySettings['time'] {
