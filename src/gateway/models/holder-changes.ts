@@ -12,7 +12,19 @@ export interface HolderChange {
   readonly body: Uint8Array;
 }
 
+/** Who left before it was its turn has changed nothing. */
 export async function changeHolders(kit: Kit, exchange: HttpExchange, wanted: HolderChange): Promise<void> {
+  const { model, destination } = wanted.change;
+  const writes = keyOf(destination ?? model);
+  const release = await kit.turns.take({ writes, reads: keyOf(model) });
+  try {
+    if (!exchange.signal.aborted) await change(kit, exchange, wanted);
+  } finally {
+    release();
+  }
+}
+
+async function change(kit: Kit, exchange: HttpExchange, wanted: HolderChange): Promise<void> {
   const { kind, change } = wanted;
   const holders = holdersOf(storesNow(kit), keyOf(change.model));
   // The model that appears or goes away, which for a copy is not the one that is held.

@@ -8,6 +8,7 @@ import type { StoreAnswer } from '../core/models/verdict.ts';
 import { awayMessage, type Asker } from './asker.ts';
 import type { BlobCourier } from './blobs.ts';
 import type { RememberedChanges } from './remembered-changes.ts';
+import type { Turns } from './turns.ts';
 import type { Work } from './work.ts';
 
 export interface ModelRoutesDeps {
@@ -26,6 +27,7 @@ export interface Kit {
   readonly asker: Asker;
   readonly courier: BlobCourier;
   readonly remembered: RememberedChanges;
+  readonly turns: Turns;
   /** Those that run, so that they can be ended. */
   readonly works: Set<Work>;
 }

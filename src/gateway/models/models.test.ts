@@ -66,6 +66,22 @@ function post({ url }: Rig, path: string, body: unknown, init: RequestInit = {})
   return fetch(url + path, { method: 'POST', body: JSON.stringify(body), ...init });
 }
 
+const tagsOf = (models: readonly { name: string; sizeBytes: number }[]): object[] =>
+  models.map(({ name, sizeBytes }, index) => ({
+    name: `${name}:latest`,
+    model: `${name}:latest`,
+    size: sizeBytes,
+    digest: String(index).repeat(64),
+    modified_at: '2026-01-01T00:00:00Z',
+    details: {},
+  }));
+
+async function json(req: AsyncIterable<Buffer>): Promise<{ source: string }> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of req) chunks.push(chunk);
+  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as { source: string };
+}
+
 const linesOf = async (answer: Response): Promise<Line[]> =>
   (await answer.text())
     .trimEnd()
@@ -374,6 +390,36 @@ test('a copy is made by every holder of its source', async () => {
   assert.deepEqual(await namesAt(gate), ['m:latest', 'mine:latest']);
   const none = await post(gate, '/api/copy', { source: 'nowhere', destination: 'mine' });
   assert.equal(none.status, 404);
+});
+
+test('copies to one name that come together end the same on every store', async () => {
+  const models = ['one', 'two'].map(name => ({ name, sizeBytes: 1000 }));
+  const stores = await Promise.all(
+    [0, 1].map(async index => {
+      const made: string[] = [];
+      const { url } = await http((req, res) => {
+        if (req.url === '/api/version') return void res.end('{"version":"0.24.0"}');
+        if (req.method === 'GET') return void res.end(JSON.stringify({ models: tagsOf(models) }));
+        if (req.url !== '/api/copy') return void res.end('{}');
+        void json(req).then(async ({ source }) => {
+          // Each store is slow with another one of the two.
+          await sleep((source === 'one') === (index === 0) ? 60 : 0);
+          made.push(source);
+          res.end();
+        });
+      });
+      return { url, made };
+    }),
+  );
+  const [a, b] = stores as [(typeof stores)[0], (typeof stores)[0]];
+  const gate = await rig({ a, b });
+  const copies = ['one', 'two'].map(source => post(gate, '/api/copy', { source, destination: 'both' }));
+  assert.deepEqual(
+    (await Promise.all(copies)).map(answer => answer.status),
+    [200, 200],
+  );
+  assert.equal(a.made.length, 2);
+  assert.deepEqual(a.made, b.made);
 });
 
 test('a push goes to one holder', async () => {

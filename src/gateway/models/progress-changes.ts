@@ -11,6 +11,7 @@ import {
 } from '../../fleet/stores.ts';
 import type { GatewayContext } from '../context.ts';
 import { withStream } from '../core/models/create-body.ts';
+import { rememberedBodyBytesMax } from '../core/models/remembered.ts';
 import { CREATE_STAGES, PULL_STAGES, PUSH_STAGES } from '../core/models/progress.ts';
 import type { StoreResult } from '../core/models/verdict.ts';
 import type { ModelChange } from '../core/request/types.ts';
@@ -78,22 +79,47 @@ export class ProgressChanges {
     return this.#follow(client, work);
   }
 
+  /** Who left before it was its turn has changed nothing. */
   async create(client: Client, body: Uint8Array): Promise<void> {
-    const { change } = client;
+    const { model, from } = client.change;
+    const base = from === undefined ? undefined : modelKey(from);
+    const release = await this.#kit.turns.take({
+      writes: keyOf(model),
+      ...(base !== undefined && { reads: base }),
+    });
+    if (client.exchange.signal.aborted) return release();
+    let work: Work;
+    try {
+      work = this.#startCreate(client, body, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return this.#follow(client, work);
+  }
+
+  #startCreate({ change }: Client, body: Uint8Array, ended: () => void): Work {
     const key = keyOf(change.model);
     const targets = this.#createTargets(key, change.from);
     const streamed = withStream(body);
-    const repeatable = change.digests.length === 0 ? Buffer.from(streamed).toString('utf8') : undefined;
+    const repeatable = change.digests.length === 0 && streamed.length <= rememberedBodyBytesMax;
     const work = this.#start({
       stages: CREATE_STAGES,
       targets,
       run: async (store, signal, tell) =>
         (await this.#missingBlob(store, change.digests)) ??
         this.#kit.asker.lines(store, { path: '/api/create', method: 'POST', body: streamed, signal }, tell),
-      finish: done => this.#finish(done, { kind: 'create', key, body: repeatable, targets }),
+      finish: done =>
+        this.#finish(done, {
+          kind: 'create',
+          key,
+          body: repeatable ? Buffer.from(streamed).toString('utf8') : undefined,
+          targets,
+        }),
+      ended,
     });
     this.#kit.remembered.supersede(allOf(targets), key);
-    return this.#follow(client, work);
+    return work;
   }
 
   // Made from a model that some stores have, it belongs where that is: elsewhere Ollama would look for it in a registry.
@@ -159,7 +185,7 @@ interface Finished {
 interface Finish {
   readonly kind: 'pull' | 'create';
   readonly key: string;
-  /** undefined = it needs bytes that only the client has. */
+  /** undefined = it needs bytes that only the client has, or too many of them. */
   readonly body: string | undefined;
   readonly targets: Targets;
 }

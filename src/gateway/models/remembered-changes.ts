@@ -16,12 +16,14 @@ import {
 } from '../core/models/remembered.ts';
 import type { StoreResult } from '../core/models/verdict.ts';
 import type { Asker } from './asker.ts';
+import type { Turns } from './turns.ts';
 
 export interface RememberedDeps {
   readonly fleet: Fleet;
   readonly clock: Clock;
   readonly log: Log;
   readonly asker: Asker;
+  readonly turns: Turns;
   /** Outlives a restart when given. */
   readonly file: string | undefined;
 }
@@ -92,20 +94,38 @@ export class RememberedChanges {
 
   #start(store: Store, change: Remembered): void {
     this.#busy.add(store.id);
-    const run = this.#apply(store, change).finally(() => {
-      this.#busy.delete(store.id);
-      this.#running.delete(run);
-      this.#look();
-    });
+    const run = this.#apply(store, change)
+      .catch(() => this.#set(this.#delayed(change)))
+      .finally(() => {
+        this.#busy.delete(store.id);
+        this.#running.delete(run);
+        this.#look();
+      });
     this.#running.add(run);
   }
 
+  /** A pull may take hours and follows the name's newest manifest anyway: nobody waits for it. */
   async #apply(store: Store, change: Remembered): Promise<void> {
+    if (change.kind === 'pull') return this.#applyNow(store, change);
+    const release = await this.#deps.turns.take({ writes: change.key });
+    try {
+      if (this.#list.includes(change) && !this.#stop.signal.aborted) await this.#applyNow(store, change);
+    } finally {
+      release();
+    }
+  }
+
+  async #applyNow(store: Store, change: Remembered): Promise<void> {
     const result = await this.#ask(store, change);
     if (this.#stop.signal.aborted) return;
     this.#deps.log.info({ ...wordsFor(change), result }, 'a remembered change was tried');
     this.#set(this.#after(change, result));
     if (result.type === 'done') await this.#deps.asker.refresh([store]);
+  }
+
+  #delayed(change: Remembered): readonly Remembered[] {
+    const notBeforeMs = this.#deps.clock.nowMs() + breathMs;
+    return this.#list.map(other => (other === change ? { ...change, notBeforeMs } : other));
   }
 
   #ask(store: Store, change: Remembered): Promise<StoreResult> {
@@ -126,14 +146,10 @@ export class RememberedChanges {
   }
 
   #after(change: Remembered, result: StoreResult): readonly Remembered[] {
-    const nowMs = this.#deps.clock.nowMs();
-    if (result.type === 'gone') {
-      return this.#list.map(other =>
-        other === change ? { ...change, notBeforeMs: nowMs + breathMs } : other,
-      );
-    }
+    if (result.type === 'gone') return this.#delayed(change);
     const goneAlready = change.kind === 'delete' && result.type === 'refused' && result.status === 404;
-    if (result.type === 'refused' && !goneAlready) return refusedAgain(this.#list, change, nowMs);
+    if (result.type === 'refused' && !goneAlready)
+      return refusedAgain(this.#list, change, this.#deps.clock.nowMs());
     return this.#list.filter(other => other !== change);
   }
 

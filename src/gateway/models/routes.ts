@@ -24,6 +24,7 @@ import { changeHolders } from './holder-changes.ts';
 import type { Kit, ModelRoutesDeps } from './kit.ts';
 import { ProgressChanges } from './progress-changes.ts';
 import { RememberedChanges } from './remembered-changes.ts';
+import { Turns } from './turns.ts';
 
 export type { ModelRoutesDeps } from './kit.ts';
 
@@ -37,13 +38,15 @@ const bodyBytesMax = 16 * 1024 * 1024;
 
 export function createModelRoutes(deps: ModelRoutesDeps): RunningModelRoutes {
   const http = createHttpClient({ connectMsMax });
+  const turns = new Turns();
   const asker = new Asker({ http, fleet: deps.fleet, instanceId: deps.instanceId });
-  const remembered = new RememberedChanges({ ...deps, asker, file: deps.rememberedFile });
+  const remembered = new RememberedChanges({ ...deps, asker, turns, file: deps.rememberedFile });
   const kit: Kit = {
     deps,
     asker,
     courier: { http, instanceId: deps.instanceId },
     remembered,
+    turns,
     works: new Set(),
   };
   const progress = new ProgressChanges(kit);
