@@ -1,5 +1,5 @@
 // The table of test suites, in the order in which they run. Never holds how they are run: that is run-suite.ts.
-import type { PartName } from '../../test/tools/parts.ts';
+import { controlPlaneParts, type PartName } from '../../test/tools/parts.ts';
 
 export interface Suite {
   readonly name: string;
@@ -113,6 +113,16 @@ export const suites: readonly Suite[] = [
     files: ['test/fuzz/**/*.test.ts'],
     needs: [],
     budgetSeconds: 240,
+    filesAtOnce: 2,
+    testSecondsMax: 180,
+    showsOutput: false,
+  },
+  {
+    name: 'cluster',
+    about: 'a real Kubernetes API server with its controllers; pods are objects only',
+    files: ['test/cluster/*.test.ts', 'test/cluster/!(pods)/**/*.test.ts'],
+    needs: [...controlPlaneParts, 'kubectl'],
+    budgetSeconds: 300,
     filesAtOnce: 2,
     testSecondsMax: 180,
     showsOutput: false,

@@ -2,12 +2,41 @@
 // Never builds or installs while looking; looking is fast and changes nothing.
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
+import {
+  buildKube,
+  builtKube,
+  isKubeVersion,
+  kubePrograms,
+  kubeRecipes,
+  type KubeProgram,
+} from './build-kube.ts';
 import { buildOllama, builtOllama, reportsVersion } from './build-ollama.ts';
 import { installDebian } from './debian.ts';
+import { fetchKubeClient, fetchedKubeClient } from './fetch-kube-client.ts';
 import { fetchSmollm2, smollm2File } from './fetch-smollm2.ts';
 
-export const partNames = ['ollama', 'smollm2', 'llama', 'redis-server', 'nginx', 'wrk', 'chromium'] as const;
+export const partNames = [
+  'ollama',
+  'smollm2',
+  'llama',
+  'redis-server',
+  'nginx',
+  'wrk',
+  'chromium',
+  ...kubePrograms,
+  'kubectl',
+  'helm',
+  'containerd',
+] as const;
 export type PartName = (typeof partNames)[number];
+
+/** A real Kubernetes API server with all that makes it one; the cluster suites need them together. */
+export const controlPlaneParts = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+] as const satisfies readonly PartName[];
 
 /** The embedded engine writes this last when it installs its library in a clone. */
 const llamaMark = path.resolve(
@@ -26,14 +55,52 @@ export interface Part {
   readonly add: () => Promise<string | undefined>;
 }
 
-function debianPart(variable: string, program: string, packageName: string): Part {
+function debianPart(variable: string, program: string, ...packages: readonly string[]): Part {
   const look = (): Promise<string | undefined> => onPath(program);
   const add = async (): Promise<string | undefined> => {
-    await installDebian([packageName]);
+    await installDebian(packages);
     return look();
   };
   return { variable, cost: 'a Debian package, about a minute', onlyCache: false, look, add };
 }
+
+/** KUBEBUILDER_ASSETS names a folder, as it does for other projects' tests against a real API server. */
+function kubePart(name: KubeProgram): Part {
+  const look = async (): Promise<string | undefined> => {
+    const asset = await usable(path.join(process.env['KUBEBUILDER_ASSETS'] ?? '/nonexistent', name));
+    const found = asset ?? (await onPath(name));
+    if (found !== undefined && isKubeVersion(name, found)) return found;
+    return usable(builtKube(name));
+  };
+  const variable = `BIGO_${name.toUpperCase().replaceAll('-', '_')}`;
+  return { variable, cost: kubeRecipes[name].cost, onlyCache: true, look, add: () => buildKube(name) };
+}
+
+function kubeClientPart(name: 'kubectl' | 'helm'): Part {
+  const look = async (): Promise<string | undefined> =>
+    (await onPath(name)) ?? usable(fetchedKubeClient(name));
+  const add = (): Promise<string> => fetchKubeClient(name);
+  return { variable: `BIGO_${name.toUpperCase()}`, cost: 'a download of 36 MB', onlyCache: true, look, add };
+}
+
+/** What runs containers: containerd with all that it and the node's other servers call. */
+const containerd: Part = {
+  ...debianPart(
+    'BIGO_CONTAINERD',
+    'containerd',
+    'containerd',
+    'runc',
+    'containernetworking-plugins',
+    'iptables',
+    'conntrack',
+    'iproute2',
+  ),
+  look: async () => {
+    const helpers = ['ctr', 'runc', 'iptables', 'conntrack', 'ip', 'nsenter'].map(onPath);
+    const all = [...(await Promise.all(helpers)), await usable('/usr/lib/cni/bridge')];
+    return all.includes(undefined) ? undefined : onPath('containerd');
+  },
+};
 
 export const parts: Readonly<Record<PartName, Part>> = {
   ollama: {
@@ -69,6 +136,17 @@ export const parts: Readonly<Record<PartName, Part>> = {
   nginx: debianPart('BIGO_NGINX', 'nginx', 'nginx-light'),
   wrk: debianPart('BIGO_WRK', 'wrk', 'wrk'),
   chromium: debianPart('BIGO_CHROMIUM', 'chromium', 'chromium'),
+  etcd: kubePart('etcd'),
+  'kube-apiserver': kubePart('kube-apiserver'),
+  'kube-controller-manager': kubePart('kube-controller-manager'),
+  'kube-scheduler': kubePart('kube-scheduler'),
+  kubelet: kubePart('kubelet'),
+  'kube-proxy': kubePart('kube-proxy'),
+  coredns: kubePart('coredns'),
+  kwok: kubePart('kwok'),
+  kubectl: kubeClientPart('kubectl'),
+  helm: kubeClientPart('helm'),
+  containerd,
 };
 
 /** The file of a part (a program, or the model), or undefined when this machine does not have it. */

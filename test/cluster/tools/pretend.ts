@@ -1,0 +1,119 @@
+// Nodes and pods that only exist as objects: what a kubelet would report is patched in, so that no container runs.
+// Never lets a server of the cluster undo it: such a node has a lease-free condition that is renewed on demand.
+import type { KubeClient, KubeObject } from './kube-client.ts';
+
+export interface PretendNode {
+  readonly name: string;
+  readonly cpu?: string;
+  readonly memory?: string;
+  readonly pods?: string;
+  /** Extended resources: `{ 'nvidia.com/gpu': '4' }`. */
+  readonly extended?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+function condition(type: string, status: 'True' | 'False' | 'Unknown', reason: string): object {
+  const now = new Date().toISOString();
+  return { type, status, reason, message: '', lastHeartbeatTime: now, lastTransitionTime: now };
+}
+
+function nodeStatus(node: PretendNode, ready: 'True' | 'False' | 'Unknown'): object {
+  const { cpu = '16', memory = '64Gi', pods = '110', extended = {} } = node;
+  const capacity = { cpu, memory, pods, 'ephemeral-storage': '500Gi', ...extended };
+  const conditions = [condition('Ready', ready, ready === 'True' ? 'KubeletReady' : 'NodeStatusUnknown')];
+  const addresses = [{ type: 'InternalIP', address: '127.0.0.1' }];
+  return { capacity, allocatable: capacity, conditions, addresses };
+}
+
+/** A node that the scheduler fills; the controller-manager must not judge its missing heartbeats (see `pretendNodeFlags`). */
+export async function addNode(admin: KubeClient, node: PretendNode): Promise<void> {
+  const labels = { 'kubernetes.io/hostname': node.name, 'kubernetes.io/os': 'linux', ...node.labels };
+  await admin.apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels } });
+  await setNodeReady(admin, node, 'True');
+}
+
+export async function setNodeReady(
+  admin: KubeClient,
+  node: PretendNode,
+  ready: 'True' | 'False' | 'Unknown',
+): Promise<void> {
+  const ref = { apiVersion: 'v1', kind: 'Node', name: node.name };
+  await admin.patch(ref, { status: nodeStatus(node, ready) }, 'merge', 'status');
+}
+
+/** A pretended node sends no heartbeats: only what the test says makes it not ready. */
+export const pretendNodeFlags: readonly string[] = ['--controllers=*,-node-lifecycle-controller'];
+
+export interface PodReport {
+  readonly ready?: boolean;
+  readonly podIP?: string;
+  readonly phase?: 'Pending' | 'Running' | 'Succeeded' | 'Failed';
+  /** By container name: a waiting or terminated state, as the kubelet would write it. */
+  readonly states?: Readonly<Record<string, object>>;
+  readonly restartCount?: number;
+}
+
+interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly restartPolicy?: string;
+}
+
+function containerStatus(container: Container, report: PodReport): object {
+  const state = report.states?.[container.name] ?? { running: { startedAt: new Date().toISOString() } };
+  const running = 'running' in state;
+  return {
+    name: container.name,
+    image: container.image,
+    imageID: container.image,
+    ready: running && (report.ready ?? true),
+    started: running,
+    restartCount: report.restartCount ?? 0,
+    state,
+  };
+}
+
+function podStatus(pod: KubeObject, report: PodReport): object {
+  const { ready = true, podIP = '127.0.0.1', phase = 'Running' } = report;
+  const spec = pod['spec'] as { containers: Container[]; initContainers?: Container[] };
+  const status = ready ? 'True' : 'False';
+  const conditions = ['PodReadyToStartContainers', 'Initialized', 'PodScheduled'].map(type => ({
+    type,
+    status: 'True',
+    lastTransitionTime: new Date().toISOString(),
+  }));
+  const readiness = ['ContainersReady', 'Ready'].map(type => ({
+    type,
+    status,
+    lastTransitionTime: new Date().toISOString(),
+  }));
+  return {
+    phase,
+    conditions: [...conditions, ...readiness],
+    hostIP: '127.0.0.1',
+    podIP,
+    podIPs: [{ ip: podIP }],
+    startTime: new Date().toISOString(),
+    containerStatuses: spec.containers.map(one => containerStatus(one, report)),
+    initContainerStatuses: (spec.initContainers ?? []).map(one => containerStatus(one, report)),
+  };
+}
+
+/** Says of one pod what a kubelet would say; without a report, that it runs and is ready. */
+export async function reportPod(
+  admin: KubeClient,
+  pod: { readonly namespace: string; readonly name: string },
+  report: PodReport = {},
+): Promise<KubeObject> {
+  const ref = { apiVersion: 'v1', kind: 'Pod', ...pod };
+  return admin.patch(ref, { status: podStatus(await admin.get(ref), report) }, 'merge', 'status');
+}
+
+/** Ends a pod as its kubelet would after the grace period: a deleted pod stays until someone says it is gone. */
+export async function finishPod(
+  admin: KubeClient,
+  pod: { readonly namespace: string; readonly name: string },
+): Promise<void> {
+  const path = `/api/v1/namespaces/${pod.namespace}/pods/${pod.name}`;
+  await admin.send('DELETE', path, { gracePeriodSeconds: 0 });
+}
