@@ -1,6 +1,7 @@
 // Receives a request's body as one Buffer, bounded per body and over all bodies held. Never parses, never waits for a slow sender without limit.
 import { BigoError } from '../api/errors.ts';
 import type { GatewayContext } from './context.ts';
+import { bodyWithRoom } from './core/request/edits.ts';
 import { createScanner } from './core/request/scan.ts';
 import type { JsonScanner, ScanResult } from './core/request/scan.ts';
 import type { HttpExchange } from './http-exchange.ts';
@@ -55,7 +56,7 @@ class BodyReceiver implements Timed {
     this.deadlineMs = exchange.receivedAtMs + context.settings.time.receiveMsMax;
     const length = Number(exchange.req.headers['content-length'] ?? 0);
     // The memory is only taken as pieces are copied into it.
-    if (length > scanAtOnceBytesMax) this.whole = Buffer.allocUnsafeSlow(length);
+    if (length > scanAtOnceBytesMax) this.whole = memoryFor(length);
   }
 
   start(): void {
@@ -92,7 +93,7 @@ class BodyReceiver implements Timed {
   private complete(): void {
     const [only] = this.chunks;
     const few = this.chunks.length === 1 && only !== undefined ? only : undefined;
-    const whole = this.whole ?? few ?? Buffer.concat(this.chunks, this.bytes);
+    const whole = this.whole ?? few ?? joined(this.chunks, this.bytes);
     this.finish()?.(undefined, whole, this.scanner?.end());
   }
 
@@ -123,6 +124,18 @@ class BodyReceiver implements Timed {
     this.exchange.whenClosed = undefined;
     return done;
   }
+}
+
+function memoryFor(bytes: number): Buffer {
+  const body = bodyWithRoom(bytes);
+  return Buffer.from(body.buffer, body.byteOffset, bytes);
+}
+
+function joined(chunks: readonly Buffer[], bytes: number): Buffer {
+  const body = memoryFor(bytes);
+  let at = 0;
+  for (const chunk of chunks) at += chunk.copy(body, at);
+  return body;
 }
 
 function tooLarge(bytesMax: number): BigoError {
