@@ -90,6 +90,10 @@ export const tabbySchema = field(
     ollamaServicePort: field('Port of that Service; absent = 11434.', port().optional()),
     modelName: field('Model for code completion; absent = the first of models.', modelName().optional()),
     chatModelName: field('Model for chat; absent = the same as modelName.', modelName().optional()),
+    embeddingModelName: field(
+      'Model for embeddings; absent = the first of models that is known to be one, else the same as modelName.',
+      modelName().optional(),
+    ),
     volumeMounts: podParts('Further volume mounts of the container, as in a pod.', 32).optional(),
     volumes: podParts('Further volumes of the pod, as in a pod.', 32).optional(),
     ...common,

@@ -45,7 +45,9 @@ const nameRule: CelRule = {
 
 /** JSON Schema as zod writes it -> the subset that the API server takes. */
 function structural(node: Node): Node {
-  const unknown = Object.keys(node).filter(word => !(KEPT as readonly string[]).includes(word) && !DROPPED.has(word));
+  const unknown = Object.keys(node).filter(
+    word => !(KEPT as readonly string[]).includes(word) && !DROPPED.has(word),
+  );
   if (unknown.length > 0) throw new Error(`a structural schema has no ${unknown.join(', ')}`);
   const words = KEPT.filter(word => node[word] !== undefined).map(word => [word, node[word]] as const);
   const translated = words.flatMap(([word, value]) => translate(word, value, node));
@@ -92,14 +94,18 @@ function rule({ rule: expression, message, fieldPath, reason }: CelRule): Node {
   };
 }
 
-function mapValues<In, Out>(record: Readonly<Record<string, In>>, map: (value: In) => Out): Record<string, Out> {
+function mapValues<In, Out>(
+  record: Readonly<Record<string, In>>,
+  map: (value: In) => Out,
+): Record<string, Out> {
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }
 
 function rootSchema(): Node {
-  const root = z
-    .object({ spec: specSchema, status: statusSchema.optional() })
-    .meta({ description: 'A fleet of Ollama servers with its models, behind one address.', ...withRules([nameRule]) });
+  const root = z.object({ spec: specSchema, status: statusSchema.optional() }).meta({
+    description: 'A fleet of Ollama servers with its models, behind one address.',
+    ...withRules([nameRule]),
+  });
   const made = structural(z.toJSONSchema(root, { io: 'input', unrepresentable: 'any' }) as Node);
   const standard = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: { type: 'object' } };
   return { ...made, properties: { ...standard, ...(made.properties as Node) } };
@@ -113,8 +119,18 @@ const columns = [
     description: 'Every replica and every model is ready.',
   },
   { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'Pending, Progressing or Ready.' },
-  { name: 'Replicas', type: 'integer', jsonPath: '.spec.ollama.replicas', description: 'Ollama pods there should be.' },
-  { name: 'Models', type: 'string', jsonPath: '.status.modelsReady', description: 'Models ready of models declared.' },
+  {
+    name: 'Replicas',
+    type: 'integer',
+    jsonPath: '.spec.ollama.replicas',
+    description: 'Ollama pods there should be.',
+  },
+  {
+    name: 'Models',
+    type: 'string',
+    jsonPath: '.status.modelsReady',
+    description: 'Models ready of models declared.',
+  },
   {
     name: 'Reason',
     type: 'string',
@@ -122,7 +138,13 @@ const columns = [
     jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
     description: 'Why it is ready or not.',
   },
-  { name: 'Image', type: 'string', priority: 1, jsonPath: '.status.image', description: 'Image of Ollama in use.' },
+  {
+    name: 'Image',
+    type: 'string',
+    priority: 1,
+    jsonPath: '.status.image',
+    description: 'Image of Ollama in use.',
+  },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];
 

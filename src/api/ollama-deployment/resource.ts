@@ -50,6 +50,7 @@ export const specSchema = field(
     scalingNeedsGateway,
     tabbyModel('modelName'),
     tabbyModel('chatModelName'),
+    tabbyModel('embeddingModelName'),
   ]),
 );
 export type Spec = z.output<typeof specSchema>;

@@ -37,8 +37,8 @@ export type ComponentStatus = NonNullable<Status['ollamaStatus']>;
 
 const modelState = () =>
   field(
-    'pending, pulling, verifying, ready, corrupt, failed.',
-    z.enum(['pending', 'pulling', 'verifying', 'ready', 'corrupt', 'failed']),
+    'pending, pulling, creating, present, corrupt (being repaired) or failed.',
+    z.enum(['pending', 'pulling', 'creating', 'present', 'corrupt', 'failed']),
   );
 
 const modelRow = z.object({
