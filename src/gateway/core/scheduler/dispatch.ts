@@ -5,7 +5,7 @@ import { loadMs, loaderFreeMs, promptMs, slotFreeMs, unloadMs } from './estimate
 import type { Moment } from './estimate.ts';
 import { hit } from './learn.ts';
 import type { Consideration } from './messages.ts';
-import { freeSlots, mayProbe, startProbe } from './slots.ts';
+import { freeSlots, mayProbe, onSend } from './slots.ts';
 import type { Ask, Candidate, Emit, Place, State, Ticket } from './state.ts';
 import { rateOf, wakeBy } from './state.ts';
 import { barred, choose, failedJustNow, shut } from './usable.ts';
@@ -178,7 +178,7 @@ function send(moment: Moment, ticket: Ticket, slot: Slot, emit: Emit): void {
   const queuedMs = Math.max(0, nowMs - ticket.spec.arrivedAtMs);
   ticket.estimateMs ??= queuedMs + slot.promptMs;
   if (slot.place === undefined) backend.slotless.add(ticket.spec.id);
-  else occupy(moment, ticket, slot.place, slot.how);
+  else occupy(moment, ticket, slot.place);
   onPass(backend.breaker, ticket.spec.id);
   const trouble = backend.modelBreakers.peek(key);
   if (trouble !== undefined) onPass(trouble.breaker, ticket.spec.id);
@@ -195,11 +195,11 @@ function send(moment: Moment, ticket: Ticket, slot: Slot, emit: Emit): void {
   });
 }
 
-function occupy(moment: Moment, ticket: Ticket, place: Place, how: Slot['how']): void {
+function occupy(moment: Moment, ticket: Ticket, place: Place): void {
+  onSend(place.slots, ticket.spec.id, place.running.size);
   place.running.set(ticket.spec.id, ticket);
   place.lastUsedMs = moment.nowMs;
   place.served += 1;
-  if (how === 'probe') startProbe(place.slots, ticket.spec.id);
 }
 
 export function noteArrival(state: State, ask: Ask, nowMs: number): void {

@@ -5,7 +5,8 @@ import { smallPromptBytes } from './estimate.ts';
 import type { Moment } from './estimate.ts';
 import { learn, meanOf } from './learn.ts';
 import { reopen, setState } from './place.ts';
-import { onEnd, onFirstByte as slotsOnFirstByte, onServed } from './slots.ts';
+import { isDoubtful, onEnd, onFirstByte as slotsOnFirstByte } from './slots.ts';
+import type { Served } from './slots.ts';
 import type { Backend, Place, State, Ticket } from './state.ts';
 import { figuresOf } from './state.ts';
 
@@ -18,9 +19,9 @@ export function firstByte(moment: Moment, ticket: Ticket): void {
   const tookMs = nowMs - ticket.dispatchedMs;
   const { limits } = state;
   const before = place.slots.value;
-  slotsOnFirstByte(place.slots, ticket.spec.id, ticket.promptMsExpected, { limits, nowMs });
+  slotsOnFirstByte(place.slots, ticket.spec.id, { limits, nowMs });
   if (place.slots.value !== before) rememberSlots(ticket.backend, place);
-  if (!ticket.teaches) return;
+  if (!ticket.teaches || isDoubtful(place.slots)) return;
   learnPrompt(state, ticket, tookMs);
 }
 
@@ -57,11 +58,11 @@ export function endTicket(moment: Moment, ticket: Ticket, ending: Ending): void 
   judge(moment, backend, ticket, ending.outcome);
   const place = placeOf(ticket);
   if (place === undefined) return;
-  noteWaited(place, ticket, nowMs);
   place.running.delete(ticket.spec.id);
   place.lastUsedMs = nowMs;
   place.provenMs = nowMs;
-  onEnd(place.slots, ticket.spec.id, { limits: state.limits, nowMs });
+  const served = ending.outcome === 'ok' ? servedAs(moment, ticket, ending.sample) : undefined;
+  onEnd(place.slots, ticket.spec.id, served, { limits: state.limits, nowMs });
   if (place.slots.given === undefined) rememberSlots(backend, place);
   if (ending.outcome !== 'ok') return;
   const className = backend.view.spec.class;
@@ -71,19 +72,24 @@ export function endTicket(moment: Moment, ticket: Ticket, ending: Ending): void 
   }
 }
 
-/** Requests still waiting for their first byte when another ends tell whether the believed slots are real. */
-function noteWaited(place: Place, ended: Ticket, nowMs: number): void {
-  for (const ticket of place.running.values()) {
-    if (ticket === ended || ticket.firstByteMs !== undefined || !ticket.teaches) continue;
-    const overdue = nowMs - ticket.dispatchedMs > 3 * ticket.promptMsExpected + overdueMs;
-    if (overdue) {
-      onServed(place.slots, 'waited');
-      ticket.teaches = false;
-    }
+/** An answer that came whole has its first byte at its end, and says by it nothing about its prompt. */
+const wholeShare = 0.1;
+
+function servedAs(moment: Moment, ticket: Ticket, sample: ServiceSample | undefined): Served {
+  const { state, nowMs } = moment;
+  const heldMs = nowMs - ticket.dispatchedMs;
+  if (sample?.promptMs !== undefined && sample.evalMs !== undefined && sample.waitedMs !== undefined) {
+    return { kind: 'told', workedMs: sample.promptMs + sample.evalMs, waitedMs: sample.waitedMs };
   }
-  if (ended.firstByteMs !== undefined && ended.teaches) onServed(place.slots, 'at_once');
+  const { firstByteMs } = ticket;
+  if (firstByteMs !== undefined && nowMs - firstByteMs > wholeShare * heldMs) {
+    const tookMs = firstByteMs - ticket.dispatchedMs;
+    return { kind: 'guessed', seenMs: firstByteMs, tookMs, expectedMs: ticket.promptMsExpected };
+  }
+  const className = ticket.backend?.view.spec.class ?? 'default';
+  const expectedMs = figuresOf(state, ticket.key, className).serviceMs.value;
+  return { kind: 'guessed', seenMs: nowMs, tookMs: heldMs, expectedMs };
 }
-const overdueMs = 100;
 
 function judge(moment: Moment, backend: Backend, ticket: Ticket, outcome: Outcome): void {
   const { limits } = moment.state;

@@ -44,6 +44,8 @@ export interface TicketSpec {
 export interface ServiceSample {
   readonly promptMs?: number;
   readonly evalMs?: number;
+  /** Told total less load, prompt and evaluation: waiting for a slot inside the backend. */
+  readonly waitedMs?: number;
   readonly promptTokens?: number;
   readonly tokens?: number;
 }
