@@ -1,16 +1,25 @@
 // Reads argv and starts one command. The only file that imports every component, each at the moment it is needed.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { modelKey } from './api/names.ts';
 import type { GatewaySettings } from './api/settings.ts';
+import type { Mount } from './gateway/handle.ts';
 import type { Log } from './platform/log.ts';
 import { stateDir } from './platform/run-file.ts';
 import { createTerminal } from './platform/terminal.ts';
 import { interruptSignal } from './platform/signals.ts';
+import type { Manager } from './manager/manager.ts';
 import type { App } from './cli/app.ts';
-import type { Components, RunningGateway } from './cli/components.ts';
+import type {
+  Components,
+  GatewayStart,
+  ManagerStart,
+  RunningGateway,
+  RunningManager,
+} from './cli/components.ts';
 import { runCli } from './cli/program.ts';
 
 const components: Components = {
@@ -18,13 +27,16 @@ const components: Components = {
   startEngine: async input => (await import('./engine/process.ts')).startEngineProcess(input),
   installEngine: async say => (await import('./engine/llama-install.ts')).installLlama({ log: say }),
   ensureModel: async wish => (await import('./engine/model-source.ts')).ensureDefaultModel(wish),
-  startGateway,
+  startGateway: start => (start.page === 'none' ? startGateway(start) : startWithPage(start)),
+  startManager,
 };
 
 const firstLookMsMax = 5_000;
 
+type MountedStart = Pick<GatewayStart, 'settings' | 'log'> & { readonly mount?: Mount };
+
 /** A gateway with the fleet that it looks at and the routes that change models: started and ended together. */
-async function startGateway(settings: GatewaySettings, log: Log): Promise<RunningGateway> {
+async function startGateway({ settings, log, mount }: MountedStart): Promise<RunningGateway> {
   const [{ createFleet }, gateway, { createModelRoutes }, { systemClock: clock }, { versionInfo }] =
     await Promise.all([
       import('./fleet/fleet.ts'),
@@ -57,6 +69,7 @@ async function startGateway(settings: GatewaySettings, log: Log): Promise<Runnin
       fleet,
       version,
       models,
+      ...(mount !== undefined && { mount }),
     });
     return {
       url: running.url,
@@ -77,11 +90,85 @@ async function startGateway(settings: GatewaySettings, log: Log): Promise<Runnin
   }
 }
 
+/** The manager speaks to the gateway by HTTP only, as if it were on another machine. */
+async function startWithPage(start: GatewayStart): Promise<RunningGateway> {
+  const settings = withOwnToken(withJournal(start.settings));
+  const { port } = settings.listen;
+  const manager = await makeManager(start.log, join(stateDir(process.env), 'usage.sqlite'));
+  try {
+    const mount: Mount = (req, res) => manager.mount(req, res);
+    const gateway = await startGateway({ settings, log: start.log, mount });
+    const { url, adminUrl } = gateway;
+    const { adminToken } = settings;
+    await manager.start([
+      { name: `gateway-${port}`, url, adminUrl, ...(adminToken !== undefined && { adminToken }) },
+    ]);
+    return {
+      url,
+      adminUrl,
+      drain: () => {
+        manager.endPages();
+        return gateway.drain();
+      },
+      close: async () => {
+        await manager.close();
+        await gateway.close();
+      },
+      reload: next =>
+        gateway.reload({ ...withJournal(next), ...(adminToken !== undefined && { adminToken }) }),
+    };
+  } catch (error) {
+    await manager.close();
+    throw error;
+  }
+}
+
+async function startManager({ listen, gateways, dataFile, log }: ManagerStart): Promise<RunningManager> {
+  const manager = await makeManager(log, dataFile);
+  try {
+    const url = await manager.listen(listen);
+    await manager.start(gateways);
+    return { url, close: () => manager.close() };
+  } catch (error) {
+    await manager.close();
+    throw error;
+  }
+}
+
+async function makeManager(log: Log, dataFile: string): Promise<Manager> {
+  const [{ Manager, openStore }, { systemClock: clock }, { versionInfo }] = await Promise.all([
+    import('./manager/manager.ts'),
+    import('./platform/clock.ts'),
+    import('./cli/version.ts'),
+  ]);
+  const { version } = versionInfo(process.env);
+  return new Manager({ clock, log, version, store: openStore(dataFile), uiDir: builtPage() });
+}
+
+/** In a release beside the program, in a clone where it is built. */
+function builtPage(): string {
+  const released = join(import.meta.dirname, 'ui');
+  return existsSync(released) ? released : join(import.meta.dirname, '..', 'ui', 'dist');
+}
+
+/** On disk, so that usage is complete even when this process is killed. */
+function withJournal(settings: GatewaySettings): GatewaySettings {
+  const { port } = settings.listen;
+  if (settings.journalDir !== undefined || port === 0) return settings;
+  return { ...settings, journalDir: join(stateDir(process.env), `journal-${port}`) };
+}
+
+/** With keys on, the admin port wants one; the manager in this process gets a token of its own. */
+function withOwnToken(settings: GatewaySettings): GatewaySettings {
+  if (settings.keysFile === undefined || settings.adminToken !== undefined) return settings;
+  return { ...settings, adminToken: randomBytes(32).toString('base64url') };
+}
+
 function backendsOfRule({ routing }: GatewaySettings, key: string): readonly string[] | undefined {
   return routing.find(rule => modelKey(rule.model) === key)?.backends;
 }
 
-const SERVERS = new Set(['up', 'gateway', 'engine']);
+const SERVERS = new Set(['up', 'gateway', 'engine', 'manager']);
 const args = process.argv.slice(2);
 const isServer = SERVERS.has(args[0] ?? '');
 let interrupt: AbortSignal | undefined;

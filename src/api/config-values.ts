@@ -44,7 +44,7 @@ const bounded = (value: number | undefined, min: number, max: number) =>
   value !== undefined && value >= min && value <= max ? value : undefined;
 
 /** `127.0.0.1:11434`, `[::1]:0`, `:11434` (every address). */
-function parseHostPort(input: string): HostPort | undefined {
+export function parseHostPort(input: string): HostPort | undefined {
   const match = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]*):(\d{1,5})$/.exec(input);
   const port = Number(match?.[2]);
   if (match === null || port > 65_535) return undefined;

@@ -80,6 +80,23 @@ export const ERRORS = {
   unsafe_listen: client(500, 'Give --keys FILE, listen on 127.0.0.1, or accept the risk with --insecure.'),
   keys_file: client(500, 'Correct the keys file; `bigo keys create` prints a valid entry.'),
   journal_folder: client(500, 'Name another folder for the usage journal, or make this one writable.'),
+  no_cluster: client(500, 'Give --kubeconfig FILE, or run in a pod with a service account.'),
+  bad_kubeconfig: client(500, 'Correct the file, or name another with --kubeconfig FILE.'),
+  lease_lost: fleet(
+    503,
+    'Nothing to do: another operator leads now, and this one starts again as its stand-in.',
+  ),
+  cache_not_synced: fleet(
+    503,
+    'Check that the API server answers and that the operator may list what it watches.',
+  ),
+  usage_file: client(500, 'Name another file for usage with --data, or make this one writable.'),
+  gateway_away: {
+    fault: 'gateway',
+    retryable: true,
+    status: 502,
+    next: 'Start the gateway again, or name its address with --gateway.',
+  },
   internal: { fault: 'gateway', retryable: true, status: 500, next: 'Report this with the request id.' },
 } as const satisfies Record<string, ErrorKind>;
 

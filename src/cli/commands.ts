@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'start only the gateway, in front of backends that you name',
     load: () => import('./gateway.ts'),
   },
+  {
+    name: 'manager',
+    summary: 'serve the web page and the manager API for gateways that run elsewhere',
+    load: () => import('./manager.ts'),
+  },
   { name: 'run', summary: 'ask one question', load: () => import('./run.ts') },
   { name: 'chat', summary: 'talk to a model', load: () => import('./chat.ts') },
   { name: 'pull', summary: 'bring models to the fleet', load: () => import('./pull.ts') },
@@ -39,6 +44,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'health',
     summary: 'check that a model answers; the exit code says what is wrong',
     load: () => import('./health.ts'),
+  },
+  {
+    name: 'check-models',
+    summary: 'compare the models that should be there with those that are, for a CronJob',
+    load: () => import('./check-models.ts'),
   },
   { name: 'init', summary: 'write a commented configuration file', load: () => import('./init.ts') },
   { name: 'config', summary: 'show or check the configuration', load: () => import('./config.ts') },

@@ -1,5 +1,5 @@
 // The parts of BigO that commands start, as far as commands know them. main.ts fills this; never imports a component.
-import type { GatewaySettings } from '../api/settings.ts';
+import type { GatewaySettings, HostPort } from '../api/settings.ts';
 import type { StartEngine } from './engine.ts';
 import type { Log } from '../platform/log.ts';
 
@@ -34,6 +34,33 @@ export interface ModelWish {
   readonly ollamaStores?: readonly string[];
 }
 
+export interface GatewayStart {
+  readonly settings: GatewaySettings;
+  readonly log: Log;
+  /** mounted = the web page and the manager's API on the same port. */
+  readonly page: 'mounted' | 'none';
+}
+
+export interface ManagerStart {
+  readonly listen: HostPort;
+  readonly gateways: readonly ManagedGateway[];
+  /** Where usage is kept. */
+  readonly dataFile: string;
+  readonly log: Log;
+}
+
+export interface ManagedGateway {
+  readonly name: string;
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly adminToken?: string;
+}
+
+export interface RunningManager {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
 export interface Components {
   /** Throws a BigoError that says how to add a model. */
   ensureModel(wish: ModelWish): Promise<{ name: string; source: string }>;
@@ -41,5 +68,6 @@ export interface Components {
   /** Downloads what the embedded engine needs, once; says so when it does. */
   installEngine(say: (message: string) => void): Promise<unknown>;
   loadKeys(): Promise<KeyTools>;
-  startGateway(settings: GatewaySettings, log: Log): Promise<RunningGateway>;
+  startGateway(start: GatewayStart): Promise<RunningGateway>;
+  startManager(start: ManagerStart): Promise<RunningManager>;
 }

@@ -41,6 +41,7 @@ async function runGateway(app: App, flags: ServerFlags): Promise<number> {
     loaded,
     load,
     logging,
+    page: 'none',
     shutdown: onShutdown(endAtOnce(logging)),
     complete: settings => settings,
     stopRest: async () => {},

@@ -18,6 +18,7 @@ export interface Serving {
   readonly loaded: LoadedConfig;
   readonly load: () => LoadedConfig;
   readonly logging: Logging;
+  readonly page: 'mounted' | 'none';
   readonly shutdown: Shutdown;
   /** What `up` adds to configured settings, e.g. the engines it started. */
   readonly complete: (settings: GatewaySettings) => GatewaySettings;
@@ -35,7 +36,7 @@ export interface Logging {
 }
 
 /** A person at a terminal sees only what matters; everything else gets the whole log. */
-export function startLogging(app: App, flags: ServerFlags): Logging {
+export function startLogging(app: App, flags: Pick<ServerFlags, 'logLevel'>): Logging {
   return createLog({ level: flags.logLevel ?? (app.terminal.isErrTty ? 'warn' : 'info') });
 }
 
@@ -91,7 +92,7 @@ async function startOnFreePort(serving: Serving): Promise<RunningGateway> {
   for (let attempt = 1; ; attempt++) {
     const settings = await choosePorts(loaded, serving.complete(loaded.settings));
     try {
-      return await app.components.startGateway(settings, logging.log);
+      return await app.components.startGateway({ settings, log: logging.log, page: serving.page });
     } catch (error) {
       const isTaken = error instanceof BigoError && error.code === 'port_in_use';
       if (!isTaken || attempt >= bindTriesMax) throw error;

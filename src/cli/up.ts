@@ -14,7 +14,7 @@ export function define(command: Command, app: App): void {
   addServerOptions(command)
     .option('--engines <n>', 'engines to start when no Ollama is found (default: 2)')
     .option('--model <name>', 'model to make sure of (default: a small one, when there is none)')
-    .option('--no-open', 'for scripts; this version opens no browser by itself')
+    .option('--no-open', 'for scripts; no browser is opened by itself')
     .addHelpText('after', HELP)
     .action(async (flags: ServerFlags) => {
       process.exitCode = await up(app, flags);
@@ -47,6 +47,7 @@ async function up(app: App, flags: ServerFlags): Promise<number> {
     loaded,
     load,
     logging,
+    page: 'mounted',
     shutdown,
     complete: settings => withBackends(settings, backends),
     stopRest: () => fleet.stop(),
@@ -79,6 +80,7 @@ function announce(
     say('Try it as an Ollama, OpenAI or Anthropic client:');
     for (const line of curlExamples(gateway.url, model)) say(`  ${line}`);
   }
+  say(`Web page: ${app.terminal.paint('bold', `${gateway.url}/ui/`)}`);
   say('Backends, what waits, and why: bigo status');
   say('Ctrl-C lets streams finish; a second Ctrl-C ends at once.');
 }

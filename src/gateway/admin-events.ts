@@ -59,7 +59,7 @@ export class FleetEvents {
     const nowMs = this.context.now();
     if (nowMs - this.pushedAtMs < eventMsMin) return;
     const view = fleetView(this.context);
-    const text = JSON.stringify({ ...view, at: undefined });
+    const text = JSON.stringify(view, withoutAges);
     if (text === this.last) {
       if (nowMs - this.sentAtMs > commentMs) this.push(': still here\n\n', nowMs);
       return;
@@ -73,6 +73,13 @@ export class FleetEvents {
     this.sentAtMs = nowMs;
     for (const res of this.subscribers) if (!res.writableNeedDrain) res.write(event);
   }
+}
+
+/** These grow by themselves: that is no change. */
+const AGES = new Set(['at', 'stateForMs', 'ageMs']);
+
+function withoutAges(key: string, value: unknown): unknown {
+  return AGES.has(key) ? undefined : value;
 }
 
 function eventOf(json: string): string {

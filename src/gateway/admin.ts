@@ -9,6 +9,7 @@ import { mayAdminister } from './admin-auth.ts';
 import type { GatewayContext } from './context.ts';
 import { errorBody } from './core/stream/errors.ts';
 import { fleetView } from './fleet-view.ts';
+import { settingsView } from './settings-view.ts';
 import type { RequestIds } from './ids.ts';
 import { pageRecordsMax } from './journal.ts';
 
@@ -124,6 +125,8 @@ export class AdminServer {
         return this.fleet(req, res);
       case '/bigo/v1/usage':
         return this.usage(url);
+      case '/bigo/v1/settings':
+        return json(settingsView(this.context));
       case '/bigo/v1/requests':
         return json({ requests: this.context.recent.list(limitOf(url, requestsShownMax)) });
       default:

@@ -8,6 +8,7 @@ import type { SchedulerView } from './core/scheduler/view.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Flight } from './flight.ts';
 import type { FrozenWatch } from './frozen.ts';
+import type { Mount } from './handle.ts';
 import type { Journal } from './journal.ts';
 import type { KeyRing } from './keys.ts';
 import type { Loop } from './loop.ts';
@@ -25,6 +26,9 @@ export interface GatewayContext {
   /** In the hop header, so that a gateway that meets its own request knows the loop. */
   readonly instanceId: string;
   readonly version: string;
+  /** There is a page at /ui/. */
+  readonly hasPage: boolean;
+  readonly mount: Mount | undefined;
   readonly clock: Clock;
   /** clock.nowMs, at hand. */
   readonly now: () => number;

@@ -19,7 +19,7 @@ import type { SchedulerView } from './core/scheduler/view.ts';
 import { Deadlines, sweepStepMs } from './deadlines.ts';
 import { FrozenWatch } from './frozen.ts';
 import { Handler } from './handle.ts';
-import type { ModelRoutes } from './handle.ts';
+import type { ModelRoutes, Mount } from './handle.ts';
 import { RequestIds } from './ids.ts';
 import { Journal } from './journal.ts';
 import { KeyRing } from './keys.ts';
@@ -43,6 +43,7 @@ export interface GatewayDeps {
   readonly version: string;
   readonly models: ModelRoutes;
   /** Between two questions whether a silent backend is frozen. */
+  readonly mount?: Mount;
   readonly frozenProbeMs?: number;
 }
 
@@ -210,6 +211,8 @@ function makeContext(settings: GatewaySettings, deps: GatewayDeps, brain: BrainP
     flights: { inFlight: 0, retrying: 0 },
     running: new Set(),
     log,
+    hasPage: deps.mount !== undefined,
+    mount: deps.mount,
     requestLog: new LineWriter(log, 'request'),
     fleet: deps.fleet,
     http: createHttpClient({ connectMsMax: settings.time.connectMsMax }),

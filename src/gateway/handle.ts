@@ -1,7 +1,6 @@
 // Every request's first steps on the main port: Host, Origin, path, key; then the handler of its kind.
 // Never reads a body, never lets an error out as a stack.
 import os from 'node:os';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BigoError } from '../api/errors.ts';
 import { HOP_HEADER } from '../api/fleet.ts';
 import type { GatewayContext } from './context.ts';
@@ -10,6 +9,7 @@ import { RouteError, dialectOfPath, matchRoute } from './core/request/routes.ts'
 import type { Dialect } from './core/request/types.ts';
 import { answerPreflight, corsHeaders } from './cors.ts';
 import { HttpExchange } from './http-exchange.ts';
+import type { Incoming } from './http-exchange.ts';
 import { handleInference } from './inference.ts';
 import { handleList } from './lists.ts';
 import { handleLocal } from './local.ts';
@@ -21,6 +21,9 @@ export interface ModelRoutes {
   handleModelChange(exchange: HttpExchange, context: GatewayContext): Promise<void>;
   handleBlob(exchange: HttpExchange, context: GatewayContext): Promise<void>;
 }
+
+/** What another part serves on this port, its page for one. True = the path is its own and it answers. */
+export type Mount = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 const machineName = os.hostname();
 
@@ -35,10 +38,9 @@ export class Handler {
     this.models = models;
   }
 
-  handle(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
-    const { context } = this;
-    const exchange = new HttpExchange({ req, res, context, requestId: this.ids.next(), expectsContinue });
-    const url = req.url ?? '';
+  handle(incoming: Incoming): void {
+    const exchange = new HttpExchange(this.context, incoming, this.ids.next());
+    const url = exchange.req.url ?? '';
     try {
       const refusal = this.admit(exchange, url);
       if (refusal !== undefined) this.refuse(exchange, dialectOfPath(url), refusal);
@@ -47,7 +49,7 @@ export class Handler {
     }
   }
 
-  /** 1. Host and Origin. 2. Preflight. 3. A loop through ourselves. 4. Path and method. 5. Key and role. 6. The handler. */
+  /** 1. Host and Origin; what is mounted sees to the rest itself. 2. Preflight. 3. A loop through ourselves. 4. Path and method. 5. Key and role. 6. The handler. */
   private admit(exchange: HttpExchange, url: string): BigoError | undefined {
     const { settings, keys, instanceId } = this.context;
     const { req } = exchange;
@@ -55,6 +57,7 @@ export class Handler {
     const foreign =
       checkHost(host, settings.hosts, machineName) ?? checkOrigin(origin, settings.origins, host);
     if (foreign !== undefined) return foreign;
+    if (this.context.mount?.(req, exchange.res) === true) return undefined;
     if (origin !== undefined) exchange.extraHeaders = corsHeaders(origin);
     if (req.method === 'OPTIONS' && origin !== undefined) {
       answerPreflight(exchange);

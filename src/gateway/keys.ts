@@ -64,6 +64,11 @@ export class KeyRing {
     return this.byHash !== undefined;
   }
 
+  /** Whose keys there are and what they may do; of the keys themselves not even a hash. */
+  list(): Identity[] {
+    return [...(this.byHash?.values() ?? [])].map(({ identity }) => identity);
+  }
+
   identify(headers: Readonly<Record<string, string | readonly string[] | undefined>>): Identity | BigoError {
     if (this.byHash === undefined) return ANONYMOUS;
     const key = presentedKey(headers);

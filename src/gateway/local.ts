@@ -1,4 +1,4 @@
-// What the gateway answers by itself: `/`, /api/version, /api/status. Never asks a backend.
+// What the gateway answers by itself: `/`, /api/version, /api/status, /bigo/v1/whoami. Never asks a backend.
 import type { BackendView } from '../api/fleet.ts';
 import { versionNumber } from './core/scheduler/usable.ts';
 import type { GatewayContext } from './context.ts';
@@ -20,14 +20,25 @@ export function handleLocal(context: GatewayContext, exchange: HttpExchange): vo
     case 'status':
       exchange.send(200, json, JSON.stringify({ cloud: { disabled: false, source: 'none' } }));
       return;
+    case 'whoami':
+      exchange.send(200, json, JSON.stringify(whoAmI(context, exchange)));
+      return;
     default:
-      answerRoot(exchange);
+      answerRoot(context, exchange);
   }
 }
 
-/** Browsers get the same text until there is a page to send them to. */
-function answerRoot(exchange: HttpExchange): void {
-  exchange.send(200, { 'content-type': 'text/plain; charset=utf-8' }, rootText);
+/** A browser goes to the page, where there is one. */
+function answerRoot(context: GatewayContext, exchange: HttpExchange): void {
+  const isBrowser = (exchange.req.headers.accept ?? '').includes('text/html');
+  if (isBrowser && context.hasPage) exchange.send(302, { location: '/ui/', vary: 'accept' });
+  else exchange.send(200, { 'content-type': 'text/plain; charset=utf-8', vary: 'accept' }, rootText);
+}
+
+/** What the presented key may do, for the manager and its page. */
+function whoAmI({ keys }: GatewayContext, { identity }: HttpExchange): object {
+  const { tenant, role, models } = identity;
+  return { tenant, role, keys: keys.on, ...(models !== undefined && { models: [...models] }) };
 }
 
 /** A client that asks must not use what one of the backends lacks. */

@@ -31,6 +31,7 @@ export interface RigOptions {
   readonly frozenProbeMs?: number;
   readonly log?: GatewayDeps['log'];
   readonly routes?: GatewayDeps['models'];
+  readonly mount?: NonNullable<GatewayDeps['mount']>;
   /** In the place of one that polls. */
   readonly fleet?: Fleet;
 }
@@ -186,6 +187,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       handleModelChange: async x => x.send(501, {}),
       handleBlob: async x => x.send(501, {}),
     },
+    ...(options.mount !== undefined && { mount: options.mount }),
     ...(options.frozenProbeMs !== undefined && { frozenProbeMs: options.frozenProbeMs }),
   });
   const gateway = await starting.catch(async (error: unknown) => {

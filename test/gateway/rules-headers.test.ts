@@ -187,6 +187,44 @@ test('rule 19: HEAD of /, /api/tags and /api/version, and the root text, are as 
     assert.equal(JSON.parse((await rig.get('/api/version')).text).version, '0.24.0');
   }));
 
+test('a browser is sent to the page where one is mounted, and everybody else gets Ollama’s text', () =>
+  withRig({ mount: () => false }, async rig => {
+    const page = await rig.get('/', { headers: { accept: 'text/html,*/*' } });
+    assert.deepEqual([page.status, page.headers.location], [302, '/ui/']);
+    assert.equal((await rig.get('/')).text, 'Ollama is running');
+    assert.equal((await rig.get('/', { method: 'HEAD' })).status, 200);
+  }));
+
+test('what is mounted is asked after Host and Origin, and answers what is its own', () =>
+  withRig(
+    {
+      mount: (req, res) => {
+        if (req.url !== '/ui/x') return false;
+        res.end('mounted');
+        return true;
+      },
+    },
+    async rig => {
+      assert.equal((await rig.get('/ui/x')).text, 'mounted');
+      assert.equal((await rig.get('/ui/y')).status, 404);
+      assert.equal((await rig.get('/ui/x', { headers: { host: 'evil.example' } })).status, 403);
+      assert.equal((await rig.get('/ui/x', { headers: { origin: 'http://evil.example' } })).status, 403);
+    },
+  ));
+
+test('whoami tells what a key may do, and /bigo/v1/settings what is configured', () =>
+  withRig({ settings: { aliases: { fast: 'm:latest' }, declaredModels: ['m'] } }, async rig => {
+    const who = JSON.parse((await rig.get('/bigo/v1/whoami')).text);
+    assert.deepEqual(who, { tenant: 'anonymous', role: 'admin', keys: false });
+    const answer = await fetch(`${rig.gateway.adminUrl}/bigo/v1/settings`);
+    assert.deepEqual(await answer.json(), {
+      aliases: { fast: 'm:latest' },
+      declaredModels: ['m'],
+      routing: [],
+      keys: { on: false, entries: [] },
+    });
+  }));
+
 test('rule 19: Expect: 100-continue is answered before the body, and only when the body is wanted', () =>
   withRig({ body: { jsonBytesMax: 1_000 } }, async rig => {
     const client = await rig.connect();

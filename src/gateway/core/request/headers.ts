@@ -3,7 +3,7 @@
 import { BigoError } from '../../../api/errors.ts';
 import type { Priority } from '../scheduler/messages.ts';
 
-export { checkHost, checkOrigin } from './origin.ts';
+export { checkHost, checkOrigin } from '../../../api/origin.ts';
 
 /** What a backend may need to know of the client's own headers; everything else stays here. */
 const FORWARDED: ReadonlySet<string> = new Set([

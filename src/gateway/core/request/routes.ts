@@ -45,6 +45,7 @@ export const ROUTES: readonly Route[] = [
   local({ id: 'version', method: 'GET', path: '/api/version' }),
   local({ id: 'version', method: 'HEAD', path: '/api/version' }),
   local({ id: 'status', method: 'GET', path: '/api/status' }),
+  local({ id: 'whoami', method: 'GET', path: '/bigo/v1/whoami', dialect: 'bigo' }),
   list({ id: 'tags', method: 'GET', path: '/api/tags' }),
   list({ id: 'tags', method: 'HEAD', path: '/api/tags' }),
   list({ id: 'ps', method: 'GET', path: '/api/ps' }),

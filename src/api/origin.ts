@@ -1,5 +1,5 @@
 // Who may call from a browser: the Host that was asked for and the Origin of the page. Never looks at credentials.
-import { BigoError } from '../../../api/errors.ts';
+import { BigoError } from './errors.ts';
 
 const HOST = /^(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9_](?:[a-z0-9._-]{0,252}[a-z0-9_])?))(?::\d{1,5})?$/;
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;

@@ -1,0 +1,126 @@
+// `bigo manager`: the web page and the manager's API on a port of their own, for gateways that run elsewhere. Never starts a gateway.
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { parseHostPort } from '../api/config-values.ts';
+import type { HostPort } from '../api/settings.ts';
+import { listRunFiles, stateDir } from '../platform/run-file.ts';
+import { onShutdown } from '../platform/signals.ts';
+import type { App } from './app.ts';
+import type { ManagedGateway } from './components.ts';
+import { EXIT, usageError } from './exit.ts';
+import { endAtOnce, startLogging } from './serve.ts';
+import { adminTarget, checkedUrl, gatewayTarget } from './target.ts';
+
+interface ManagerFlags {
+  readonly listen: string;
+  readonly gateway?: readonly string[];
+  readonly data?: string;
+  readonly insecure?: boolean;
+  readonly json?: boolean;
+  readonly logLevel?: string;
+}
+
+const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value];
+
+export function define(command: Command, app: App): void {
+  command
+    .option('--listen <host:port>', 'address of the page and the API', '127.0.0.1:8080')
+    .option(
+      '--gateway <gateway>',
+      'a gateway: URL[,admin=URL][,name=N]; may be repeated (default: the running gateway of this user)',
+      collect,
+    )
+    .option('--data <file>', 'where usage is kept (default: usage.sqlite in the state folder of this user)')
+    .option('--json', 'print one JSON line when ready, as without a terminal')
+    .addOption(
+      new Option('--log-level <level>', 'what is logged to stderr').choices([
+        'debug',
+        'info',
+        'warn',
+        'error',
+        'silent',
+      ]),
+    )
+    .addHelpText('after', HELP)
+    .action(async (flags: ManagerFlags) => {
+      process.exitCode = await runManager(app, flags);
+    });
+}
+
+const HELP = `
+Examples:
+  $ bigo manager
+  $ bigo manager --listen 0.0.0.0:8080 --gateway http://gw:11434,admin=http://gw:11436
+
+Keys and roles are the gateway's: what a key may not do there, it may not do here. The admin port of a gateway with
+keys wants a token: BIGO_ADMIN_TOKEN. \`bigo up\` has the same page at /ui/ of its own address.`;
+
+async function runManager(app: App, flags: ManagerFlags): Promise<number> {
+  const listen = listenAddress(flags.listen);
+  const logging = startLogging(app, flags);
+  const ended = Promise.withResolvers<number>();
+  const shutdown = onShutdown(endAtOnce(logging));
+  const manager = await app.components.startManager({
+    listen,
+    gateways: gatewaysOf(app, flags.gateway ?? []),
+    dataFile: flags.data ?? join(stateDir(app.env), 'usage.sqlite'),
+    log: logging.log,
+  });
+  shutdown.replace({
+    begin: () => void manager.close().then(() => ended.resolve(EXIT.ok)),
+    atOnce: logging.flush,
+  });
+  announce(app, flags, manager.url);
+  const code = await ended.promise;
+  logging.flush();
+  return code;
+}
+
+function announce(app: App, flags: ManagerFlags, url: string): void {
+  if (flags.json === true || !app.terminal.isTty) {
+    app.terminal.print(JSON.stringify({ event: 'ready', url }));
+  } else {
+    app.terminal.print(`The Model Manager serves at ${app.terminal.paint('bold', url)}`);
+  }
+}
+
+function listenAddress(text: string): HostPort {
+  const at = parseHostPort(text);
+  if (at !== undefined) return at;
+  throw usageError(`--listen must be HOST:PORT, not "${text}"`);
+}
+
+function gatewaysOf(app: App, given: readonly string[]): ManagedGateway[] {
+  if (given.length > 0) return given.map((text, index) => parseGateway(app, text, index));
+  const { url } = gatewayTarget({}, app.env);
+  const { url: adminUrl, token } = adminTarget({}, app.env);
+  return [{ name: new URL(url).host, url, adminUrl, ...(token !== undefined && { adminToken: token }) }];
+}
+
+const gatewaysMax = 64;
+
+function parseGateway(app: App, text: string, index: number): ManagedGateway {
+  if (index >= gatewaysMax) throw usageError(`more than ${gatewaysMax} gateways`);
+  const [address = '', ...rest] = text.split(',');
+  const url = checkedUrl(address, '--gateway');
+  const extra = new Map(rest.map(pair => [pair.split('=')[0] ?? '', pair.slice(pair.indexOf('=') + 1)]));
+  for (const name of extra.keys()) {
+    if (name !== 'admin' && name !== 'name')
+      throw usageError(`--gateway has no "${name}"; it takes admin and name`);
+  }
+  const run = listRunFiles(app.env).find(info => info.url === url);
+  const token = run?.adminToken ?? app.env.BIGO_ADMIN_TOKEN;
+  return {
+    name: extra.get('name') ?? new URL(url).host,
+    url,
+    adminUrl: checkedUrl(extra.get('admin') ?? run?.admin ?? usualAdmin(url), '--gateway admin'),
+    ...(token !== undefined && token !== '' && { adminToken: token }),
+  };
+}
+
+/** The admin port's usual place: 11480 on this machine, 11436 in a cluster. */
+function usualAdmin(url: string): string {
+  const admin = new URL(url);
+  admin.port = ['127.0.0.1', 'localhost', '[::1]'].includes(admin.hostname) ? '11480' : '11436';
+  return admin.origin;
+}

@@ -1,0 +1,68 @@
+// The OpenAPI document, made of the route table and its schemas. Never written by hand, so it cannot differ from the server.
+import { z } from 'zod';
+import { API_ROUTES, type ApiRoute } from './routes.ts';
+import { ErrorAnswer } from './schemas.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+export function openApi(about: { readonly version: string; readonly server: string }): Json {
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const route of API_ROUTES) {
+    const path = route.path.replace(/\*(\w+)/, '{$1}');
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'BigO Model Manager', version: about.version },
+    servers: [{ url: about.server }],
+    paths,
+    components: {
+      schemas: { Error: schemaOf(ErrorAnswer) },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer' },
+        key: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+      },
+    },
+  };
+}
+
+function operation(route: ApiRoute): Json {
+  const parameters = [...pathParameters(route), ...queryParameters(route)];
+  return {
+    operationId: route.id,
+    summary: route.about,
+    ...(parameters.length > 0 && { parameters }),
+    ...(route.body !== undefined && {
+      requestBody: { required: true, content: { 'application/json': { schema: schemaOf(route.body) } } },
+    }),
+    responses: responses(route),
+    ...(route.role !== 'open' && { security: [{ bearer: [] }, { key: [] }], 'x-bigo-role': route.role }),
+  };
+}
+
+function responses(route: ApiRoute): Json {
+  const content = route.answer && { content: { 'application/json': { schema: schemaOf(route.answer) } } };
+  return {
+    [route.status]: { description: 'Done.', ...content },
+    default: {
+      description: 'What went wrong, and what to do.',
+      content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+    },
+  };
+}
+
+function pathParameters(route: ApiRoute): Json[] {
+  const name = /\*(\w+)/.exec(route.path)?.[1];
+  return name === undefined ? [] : [{ name, in: 'path', required: true, schema: { type: 'string' } }];
+}
+
+function queryParameters(route: ApiRoute): Json[] {
+  const { properties = {} } =
+    route.query === undefined ? {} : (schemaOf(route.query) as { properties?: Json });
+  return Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', required: false, schema }));
+}
+
+function schemaOf(schema: z.ZodType): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  return rest;
+}

@@ -1,0 +1,35 @@
+// Usage: counters, ranking, hours, counting from outside, reset. Never counts what the gateways' journals count already.
+import type { Call, Handler } from '../call.ts';
+import type { ManagerContext } from '../context.ts';
+import type { RouteId } from '../core/routes.ts';
+import { ranking, usageName } from '../core/usage.ts';
+
+const hoursShown = 24;
+const hourMs = 3_600_000;
+
+export function usageHandlers(context: ManagerContext): Partial<Record<RouteId, Handler>> {
+  const { store, clock } = context;
+  return {
+    usage: async () => ({ success: true, models: Object.fromEntries(await store.read()) }),
+    ranking: async () => {
+      const { total, models } = ranking(await store.read());
+      return { success: true, total_requests: total, models };
+    },
+    history: call => history(context, call),
+    track: async call => {
+      const model = usageName((call.body as { model: string }).model);
+      await store.count(model, 'requests', clock.wallIso());
+      return { success: true, model, current_count: (await store.read()).get(model)?.requests ?? 0 };
+    },
+    reset: async () => {
+      await store.reset();
+      return { success: true };
+    },
+  };
+}
+
+async function history({ store, clock }: ManagerContext, call: Call): Promise<object> {
+  const { hours = hoursShown } = call.query as { hours?: number };
+  const from = new Date(Date.parse(clock.wallIso()) - hours * hourMs).toISOString().slice(0, 13);
+  return { success: true, hours: await store.history(from) };
+}

@@ -1,0 +1,168 @@
+// Pulls in the background: each goes on when its caller leaves, two callers of one model follow the same, its last state is stored.
+// Never runs two pulls of one model, never retries: a pull that is begun again goes on from where it was.
+import { randomUUID } from 'node:crypto';
+import { BigoError } from '../api/errors.ts';
+import { modelKey } from '../api/names.ts';
+import type { Clock } from '../platform/clock.ts';
+import {
+  PULL_BEGIN,
+  readPullLine,
+  sums,
+  type PullProgress,
+  type PullState,
+  type PullView,
+} from './core/pull.ts';
+import { usageName } from './core/usage.ts';
+import type { GatewayLink } from './gateway-link.ts';
+import type { Credentials, ManagerStore } from './types.ts';
+
+interface Running {
+  readonly key: string;
+  readonly stop: AbortController;
+  view: PullView;
+}
+
+export interface PullWish {
+  readonly model: string;
+  readonly insecure: boolean;
+  readonly link: GatewayLink;
+  readonly credentials: Credentials;
+}
+
+const runningMax = 32;
+const saveMsMin = 2_000;
+
+export class Pulls {
+  private readonly store: ManagerStore;
+  private readonly clock: Clock;
+  private readonly running = new Map<string, Running>();
+  private readonly ended = new Set<Promise<void>>();
+  /** Called at every step. */
+  onChange: () => void = () => {};
+
+  constructor(store: ManagerStore, clock: Clock) {
+    this.store = store;
+    this.clock = clock;
+  }
+
+  /** What a manager left behind that was killed. */
+  async recover(): Promise<void> {
+    for (const pull of await this.store.pulls()) {
+      if (pull.status !== 'running') continue;
+      const error = 'The manager was restarted. Pull again: it goes on from where it was.';
+      await this.store.savePull({ ...pull, status: 'interrupted', error, endedAt: this.clock.wallIso() });
+    }
+  }
+
+  begin(wish: PullWish): { view: PullView; already: boolean } {
+    const key = keyOf(wish.model);
+    const same = this.running.get(key);
+    if (same !== undefined) return { view: same.view, already: true };
+    if (this.running.size >= runningMax) {
+      throw new BigoError('queue_full', `${runningMax} pulls are running already.`);
+    }
+    const view: PullView = {
+      id: randomUUID(),
+      model: wish.model,
+      status: 'running',
+      progress: 0,
+      total: 0,
+      completed: 0,
+      message: 'asking the gateway',
+      error: '',
+      startedAt: this.clock.wallIso(),
+      endedAt: '',
+    };
+    const running: Running = { key, stop: new AbortController(), view };
+    this.running.set(key, running);
+    const end = this.run(running, wish).finally(() => this.ended.delete(end));
+    this.ended.add(end);
+    return { view, already: false };
+  }
+
+  async list(): Promise<PullView[]> {
+    const live = [...this.running.values()].map(({ view }) => view);
+    const ids = new Set(live.map(({ id }) => id));
+    const stored = (await this.store.pulls()).filter(({ id }) => !ids.has(id));
+    return [...live, ...stored].sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+  }
+
+  /** The newest that fits. */
+  async find(wanted: { readonly id?: string; readonly model?: string }): Promise<PullView | undefined> {
+    const key = wanted.model === undefined ? undefined : keyOf(wanted.model);
+    return (await this.list()).find(
+      view =>
+        (wanted.id === undefined || view.id === wanted.id) &&
+        (key === undefined || keyOf(view.model) === key),
+    );
+  }
+
+  /** Undefined when it is not running any more. */
+  cancel(view: PullView): PullView | undefined {
+    const running = this.running.get(keyOf(view.model));
+    if (running === undefined || running.view.id !== view.id) return undefined;
+    this.end(running, 'cancelled', '');
+    running.stop.abort(new Error('cancelled'));
+    return running.view;
+  }
+
+  async close(): Promise<void> {
+    for (const running of this.running.values()) {
+      this.end(running, 'interrupted', 'The manager was stopped. Pull again: it goes on from where it was.');
+      running.stop.abort(new Error('the manager ends'));
+    }
+    await Promise.all(this.ended);
+  }
+
+  private async run(running: Running, wish: PullWish): Promise<void> {
+    let progress = PULL_BEGIN;
+    try {
+      const answer = await wish.link.lines({
+        path: '/api/pull',
+        body: JSON.stringify({ model: wish.model, insecure: wish.insecure, stream: true }),
+        credentials: wish.credentials,
+        signal: running.stop.signal,
+      });
+      for await (const line of answer.lines) {
+        progress = readPullLine(progress, line);
+        this.step(running, progress);
+      }
+      const error = progress.error === '' ? 'The stream ended before the model was there.' : progress.error;
+      if (progress.done && progress.error === '') this.end(running, 'success', '');
+      else this.end(running, 'failed', error);
+    } catch (error) {
+      this.end(running, 'failed', (error as Error).message);
+    }
+    this.running.delete(running.key);
+    await this.store.savePull(running.view);
+    if (running.view.status === 'success') {
+      await this.store.count(usageName(wish.model), 'pulls', this.clock.wallIso());
+    }
+    this.onChange();
+  }
+
+  private savedAtMs = -Infinity;
+
+  private step(running: Running, progress: PullProgress): void {
+    if (running.view.status !== 'running') return;
+    const { total, completed, percent } = sums(progress);
+    running.view = { ...running.view, total, completed, progress: percent, message: progress.message };
+    this.onChange();
+    const nowMs = this.clock.nowMs();
+    if (nowMs - this.savedAtMs < saveMsMin) return;
+    this.savedAtMs = nowMs;
+    void this.store.savePull(running.view);
+  }
+
+  /** The first end counts: what an abort does to the stream afterwards is no news. */
+  private end(running: Running, status: PullState, error: string): void {
+    if (running.view.status !== 'running') return;
+    const progress = status === 'success' ? 100 : running.view.progress;
+    running.view = { ...running.view, status, error, progress, endedAt: this.clock.wallIso() };
+    this.onChange();
+  }
+}
+
+function keyOf(model: string): string {
+  return modelKey(model) ?? model;
+}

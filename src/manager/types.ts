@@ -1,0 +1,66 @@
+// What the parts of the manager know of each other. The seams where a cluster takes the place of this machine. Never holds a rule.
+import type { Counters, UsageBatch } from './core/usage.ts';
+import type { PullView } from './core/pull.ts';
+import type { UsagePage } from './core/wire.ts';
+import type { z } from 'zod';
+import type { HealthReportBody } from './core/schemas.ts';
+
+export type HealthReport = z.infer<typeof HealthReportBody> & { readonly receivedAt: string };
+
+export interface HistoryRow {
+  readonly hour: string;
+  readonly model: string;
+  readonly requests: number;
+  readonly errors: number;
+  readonly cancelled: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly costUsd: number;
+}
+
+/** On this machine SQLite; in a cluster the ConfigMap model-usage-stats. */
+export interface UsageStore {
+  /** Where reading of this gateway's journal goes on. */
+  place(gateway: string): Promise<string | undefined>;
+  /** All or nothing, with the place: a page that is given twice counts once. */
+  apply(gateway: string, page: UsagePage): Promise<UsageBatch>;
+  read(): Promise<ReadonlyMap<string, Counters>>;
+  history(fromHour: string): Promise<readonly HistoryRow[]>;
+  count(model: string, what: 'pulls' | 'requests', at: string): Promise<void>;
+  reset(): Promise<void>;
+}
+
+export interface PullStore {
+  savePull(pull: PullView): Promise<void>;
+  /** Newest first. */
+  pulls(): Promise<readonly PullView[]>;
+}
+
+export interface ReportStore {
+  addReport(report: HealthReport): Promise<void>;
+  /** Newest first. */
+  reports(limit: number): Promise<readonly HealthReport[]>;
+}
+
+export interface ManagerStore extends UsageStore, PullStore, ReportStore {
+  close(): void;
+}
+
+export interface GatewayAddress {
+  /** How people tell it apart. */
+  readonly name: string;
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly adminToken?: string;
+}
+
+/** What a caller presented; sent on to the gateway, so that its keys and roles hold here too. Never stored, never logged. */
+export type Credentials = Readonly<Record<string, string>>;
+
+export interface Caller {
+  readonly tenant: string;
+  readonly role: 'user' | 'admin' | 'none';
+  /** Keys are on at the gateway. */
+  readonly keys: boolean;
+  readonly credentials: Credentials;
+}
