@@ -23,6 +23,7 @@ import type {
 import { runCli } from './cli/program.ts';
 
 const components: Components = {
+  startAgent,
   loadKeys: () => import('./gateway/keys.ts'),
   startEngine: async input => (await import('./engine/process.ts')).startEngineProcess(input),
   installEngine: async say => (await import('./engine/llama-install.ts')).installLlama({ log: say }),
@@ -168,7 +169,17 @@ function backendsOfRule({ routing }: GatewaySettings, key: string): readonly str
   return routing.find(rule => modelKey(rule.model) === key)?.backends;
 }
 
-const SERVERS = new Set(['up', 'gateway', 'engine', 'manager']);
+async function startAgent({ settings, log }: AgentStart): Promise<RunningAgent> {
+  const [agent, { systemClock: clock }, { versionInfo }] = await Promise.all([
+    import('./agent/agent.ts'),
+    import('./platform/clock.ts'),
+    import('./cli/version.ts'),
+  ]);
+  const { version } = versionInfo(process.env);
+  return agent.startAgent(settings, { clock, log, rng: Math.random, version });
+}
+
+const SERVERS = new Set(['agent', 'up', 'gateway', 'engine', 'manager']);
 const args = process.argv.slice(2);
 const isServer = SERVERS.has(args[0] ?? '');
 let interrupt: AbortSignal | undefined;

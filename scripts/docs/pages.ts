@@ -2,6 +2,7 @@
 // Never holds a fact of its own: every line of these pages comes from src/.
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { AGENT_METRICS } from '../../src/api/agent-metrics.ts';
 import { CONFIG_KEYS, type ConfigKey } from '../../src/api/config-keys.ts';
 import { ERRORS, type ErrorKind } from '../../src/api/errors.ts';
 import { GATEWAY_METRICS, type MetricSpec } from '../../src/api/metrics.ts';
@@ -35,16 +36,26 @@ export function errorsPage(): string {
   );
 }
 
-export function metricsPage(): string {
-  const rows = Object.entries<MetricSpec>(GATEWAY_METRICS).map(([name, spec]) => {
+function metricsTable(specs: Readonly<Record<string, MetricSpec>>): string[] {
+  const rows = Object.entries(specs).map(([name, spec]) => {
     return [code(name), spec.type, spec.labels.map(code).join(' '), spec.help];
   });
+  return table(['name', 'type', 'labels', 'meaning'], rows);
+}
+
+export function metricsPage(): string {
   return page(
     'Metrics',
     'What a gateway exports at `/metrics` on its admin port, in the text format of Prometheus.',
     'Labels are bounded: `model` is a known model, `other`, or `none` where a request is about no model; `backend` is a configured name; the rest come from fixed lists.',
     '',
-    ...table(['name', 'type', 'labels', 'meaning'], rows),
+    ...metricsTable(GATEWAY_METRICS),
+    '',
+    '## The agent',
+    '',
+    'What `bigo agent` exports at `/metrics` on its port, one for each Ollama pod.',
+    '',
+    ...metricsTable(AGENT_METRICS),
   );
 }
 

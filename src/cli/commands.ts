@@ -65,6 +65,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./completion.ts'),
   },
   {
+    name: 'agent',
+    summary: 'bring models to one Ollama of a cluster, check them, let its pod end gently',
+    load: () => import('./agent.ts'),
+  },
+  {
     name: 'engine',
     summary: 'serve one embedded engine (started by `bigo up`)',
     load: () => import('./engine-command.ts'),

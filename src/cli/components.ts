@@ -1,4 +1,5 @@
 // The parts of BigO that commands start, as far as commands know them. main.ts fills this; never imports a component.
+import type { AgentSettings } from '../api/agent-settings.ts';
 import type { GatewaySettings, HostPort } from '../api/settings.ts';
 import type { StartEngine } from './engine.ts';
 import type { Log } from '../platform/log.ts';
@@ -61,7 +62,19 @@ export interface RunningManager {
   close(): Promise<void>;
 }
 
+export interface AgentStart {
+  readonly settings: AgentSettings;
+  readonly log: Log;
+}
+
+export interface RunningAgent {
+  readonly url: string;
+  /** A drain that runs is finished first. */
+  close(): Promise<void>;
+}
+
 export interface Components {
+  startAgent(start: AgentStart): Promise<RunningAgent>;
   /** Throws a BigoError that says how to add a model. */
   ensureModel(wish: ModelWish): Promise<{ name: string; source: string }>;
   startEngine: StartEngine;

@@ -27,7 +27,7 @@ SIGHUP, or a change of a configuration file, loads the configuration again.`;
 async function runGateway(app: App, flags: ServerFlags): Promise<number> {
   const load = () => loadConfig({ env: app.env, cwd: app.cwd, file: flags.config, flags: flagsLayer(flags) });
   const loaded = load();
-  if (loaded.settings.backends.length === 0) {
+  if (loaded.settings.backends.length === 0 && loaded.settings.kubernetes === undefined) {
     throw usageError(
       'no backend is named',
       'Add --backend http://HOST:11434, or `gateway.backends` to the configuration; `bigo up` starts a fleet by itself.',
