@@ -214,6 +214,32 @@ test('a list of 10⁵ models is read in pieces: no turn of the event loop takes 
   assert.ok(turns > 200, `${turns} turns`);
 });
 
+test('a model whose description is too long to be parsed at once keeps its manifest as identity', async () => {
+  const digest = 'd'.repeat(64);
+  const modelfile = `FROM /models/blobs/sha256-${'e'.repeat(64)}\n`;
+  const url = await http((req, res) => {
+    if (req.url === '/api/version') res.end('{"version":"0.24.0"}');
+    else if (req.url === '/api/tags')
+      res.end(
+        JSON.stringify({
+          models: [
+            { name: 'long', digest },
+            { name: 'short', digest: 'c' },
+          ],
+        }),
+      );
+    else if (req.url !== '/api/show') res.end('{"models":[]}');
+    else
+      req.on('data', (asked: Buffer) => {
+        const license = asked.includes('long') ? 'x'.repeat(3 * 1024 * 1024) : '';
+        res.end(JSON.stringify({ license, modelfile, parameters: 'num_ctx 7' }));
+      });
+  });
+  const fleet = fleetOf([spec('a', url)]);
+  await until('shown', () => view(fleet, 'a').models.get('short:latest')?.weights === 'e'.repeat(64));
+  assert.equal(view(fleet, 'a').models.get('long:latest')?.weights, digest);
+});
+
 test('live reload keeps what is unchanged, renews what points elsewhere, drops what is gone', async () => {
   const [a, b] = [await fake(), await fake({ models: [{ name: 'other' }] })];
   const fleet = fleetOf([spec('keep', a.url), spec('move', a.url), spec('gone', a.url)]);

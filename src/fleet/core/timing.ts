@@ -19,6 +19,7 @@ export interface Timing {
   readonly versionBytesMax: number;
   readonly psBytesMax: number;
   readonly tagsBytesMax: number;
+  /** A longer answer is not read: it is parsed in one go, and only conversations or licences make it that long. */
   readonly showBytesMax: number;
   /** Models beyond this many of one backend are not seen; it is said in the log. */
   readonly modelsMax: number;
@@ -42,7 +43,7 @@ export const DEFAULT_TIMING: Timing = {
   versionBytesMax: 64 * 1024,
   psBytesMax: 4 * 1024 * 1024,
   tagsBytesMax: 64 * 1024 * 1024,
-  showBytesMax: 16 * 1024 * 1024,
+  showBytesMax: 2 * 1024 * 1024,
   modelsMax: 100_000,
   factsMax: 20_000,
   showsAtOncePerBackend: 2,
