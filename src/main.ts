@@ -14,9 +14,11 @@ import { interruptSignal } from './platform/signals.ts';
 import type { Manager } from './manager/manager.ts';
 import type { App } from './cli/app.ts';
 import type {
+  AgentStart,
   Components,
   GatewayStart,
   ManagerStart,
+  RunningAgent,
   RunningGateway,
   RunningManager,
 } from './cli/components.ts';
