@@ -1,5 +1,5 @@
 // The table of test suites, in the order in which they run. Never holds how they are run: that is run-suite.ts.
-import { controlPlaneParts, type PartName } from '../../test/tools/parts.ts';
+import { controlPlaneParts, nodeParts, type PartName } from '../../test/tools/parts.ts';
 
 export interface Suite {
   readonly name: string;
@@ -125,6 +125,16 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 300,
     filesAtOnce: 2,
     testSecondsMax: 180,
+    showsOutput: false,
+  },
+  {
+    name: 'pods',
+    about: 'a whole Kubernetes node in namespaces of its own, on which pods really run',
+    files: ['test/cluster/pods/**/*.test.ts'],
+    needs: [...controlPlaneParts, ...nodeParts, 'kubectl'],
+    budgetSeconds: 300,
+    filesAtOnce: 1,
+    testSecondsMax: 240,
     showsOutput: false,
   },
   {

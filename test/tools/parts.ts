@@ -38,6 +38,14 @@ export const controlPlaneParts = [
   'kube-scheduler',
 ] as const satisfies readonly PartName[];
 
+/** What makes a node of it, on which pods really run. */
+export const nodeParts = [
+  'kubelet',
+  'kube-proxy',
+  'coredns',
+  'containerd',
+] as const satisfies readonly PartName[];
+
 /** The embedded engine writes this last when it installs its library in a clone. */
 const llamaMark = path.resolve(
   import.meta.dirname,

@@ -16,7 +16,6 @@ import { KubeClient, type Credentials } from './kube-client.ts';
 const startMsMax = 60_000;
 const startAttempts = 3;
 const tokenSeconds = 3_600;
-const serviceAccountMsMax = 10_000;
 
 type ServerName = (typeof controlPlaneParts)[number];
 
@@ -228,6 +227,8 @@ export class ControlPlane {
       '--use-service-account-credentials=true',
       '--leader-elect=false',
       '--secure-port=0',
+      // A pretended node has no heartbeat: only what the test says makes it not ready.
+      ...(this.place === loopback ? ['--node-monitor-grace-period=12h'] : []),
     ];
   }
 
@@ -277,12 +278,16 @@ export class ControlPlane {
   }
 
   /** A namespace of the test's own, in which pods can be made at once; it is deleted after the test. */
-  async namespace(t: TestContext, labels: Readonly<Record<string, string>> = {}): Promise<string> {
+  async namespace(
+    t: Pick<TestContext, 'after'>,
+    labels: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
     const name = `test-${randomBytes(4).toString('hex')}`;
     await this.admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
     t.after(() => this.#deleteNamespace(name));
-    const account = { apiVersion: 'v1', kind: 'ServiceAccount', name: 'default', namespace: name };
-    await this.admin.until(account, object => object !== undefined, serviceAccountMsMax);
+    // Pods need it; the controller-manager would make it too, seconds later when it has just started.
+    const account = { name: 'default', namespace: name };
+    await this.admin.apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: account });
     return name;
   }
 
@@ -328,9 +333,16 @@ export class ControlPlane {
   }
 
   /**
-   * Forgets all history in etcd. Lists in pages that began before answer 410 from then on. A watch from an old
-   * version still lives on the API server's own cache: restart that too, or run it with --watch-cache=false.
+   * After it, everything that goes on from an older version gets 410. The API server answers old pages and watches
+   * from its own memory even when etcd has forgotten them, so it is killed and started too.
    */
+  async forgetHistory(): Promise<void> {
+    await this.compact();
+    await this.stopApiServer();
+    await this.startApiServer();
+  }
+
+  /** Forgets all history in etcd alone; for an API server that runs with --watch-cache=false this is enough. */
   async compact(): Promise<void> {
     const revision = (await this.#etcd('/v3/kv/range', { key: 'AA==' })).header.revision;
     await this.#etcd('/v3/kv/compaction', { revision, physical: true });

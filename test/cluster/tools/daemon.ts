@@ -1,6 +1,7 @@
 // One real server of a cluster as a child process: started, signalled and ended by its own process id.
 // Never outlives the test process on Linux, however that ends; never judges whether the server is ready.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +14,16 @@ const dieWithParent: readonly string[] =
   spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true'], { timeout: 5_000 }).status === 0
     ? ['setpriv', '--pdeathsig', 'KILL']
     : [];
+
+/** The first child of a process, where the kernel tells. */
+export function childOf(pid: number): number | undefined {
+  try {
+    const [first = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+    return first === '' ? undefined : Number(first);
+  } catch {
+    return undefined;
+  }
+}
 
 export interface DaemonSpec {
   readonly name: string;
@@ -39,9 +50,10 @@ export class Daemon {
     return path.join(this.#spec.folder, `${this.name}.log`);
   }
 
-  /** As seen from the test's own process-id namespace. */
+  /** The server's own, in the test's numbering: what enters a namespace stays in front of it as its parent. */
   get pid(): number {
-    return this.#child?.pid ?? 0;
+    const pid = this.#child?.pid ?? 0;
+    return this.#spec.within === undefined ? pid : (childOf(pid) ?? pid);
   }
 
   get running(): boolean {
@@ -50,8 +62,8 @@ export class Daemon {
   }
 
   async start(): Promise<void> {
-    const { command, within = dieWithParent, env } = this.#spec;
-    const [program = '', ...args] = [...within, ...command];
+    const { command, within = [], env } = this.#spec;
+    const [program = '', ...args] = [...dieWithParent, ...within, ...command];
     const log = await open(this.logFile, 'a');
     const stdio: ['ignore', number, number] = ['ignore', log.fd, log.fd];
     // A group of its own: Ctrl+C in the terminal goes to the test, which then ends its servers in order.
@@ -62,7 +74,7 @@ export class Daemon {
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (this.running) this.#child?.kill(signal);
+    if (this.running) process.kill(this.pid, signal);
   }
 
   /** Resolves when the process is gone. */
@@ -71,11 +83,10 @@ export class Daemon {
     const child = this.#child;
     if (child === undefined || !this.running) return;
     const gone = new Promise(resolve => child.once('exit', resolve));
-    child.kill('SIGCONT');
-    child.kill(signal);
+    this.signal('SIGCONT');
+    this.signal(signal);
     await Promise.race([gone, sleep(stopMsMax, undefined, { ref: false })]);
-    if (!this.running) return;
-    child.kill('SIGKILL');
+    this.signal('SIGKILL');
     await gone;
   }
 

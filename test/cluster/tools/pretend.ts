@@ -1,5 +1,5 @@
 // Nodes and pods that only exist as objects: what a kubelet would report is patched in, so that no container runs.
-// Never lets a server of the cluster undo it: such a node has a lease-free condition that is renewed on demand.
+// Never runs anything; nobody but the test changes such a status again, since nobody else speaks for the node.
 import type { KubeClient, KubeObject } from './kube-client.ts';
 
 export interface PretendNode {
@@ -25,7 +25,7 @@ function nodeStatus(node: PretendNode, ready: 'True' | 'False' | 'Unknown'): obj
   return { capacity, allocatable: capacity, conditions, addresses };
 }
 
-/** A node that the scheduler fills; the controller-manager must not judge its missing heartbeats (see `pretendNodeFlags`). */
+/** A node that the scheduler fills with pods that nobody runs. */
 export async function addNode(admin: KubeClient, node: PretendNode): Promise<void> {
   const labels = { 'kubernetes.io/hostname': node.name, 'kubernetes.io/os': 'linux', ...node.labels };
   await admin.apply({ apiVersion: 'v1', kind: 'Node', metadata: { name: node.name, labels } });
@@ -40,9 +40,6 @@ export async function setNodeReady(
   const ref = { apiVersion: 'v1', kind: 'Node', name: node.name };
   await admin.patch(ref, { status: nodeStatus(node, ready) }, 'merge', 'status');
 }
-
-/** A pretended node sends no heartbeats: only what the test says makes it not ready. */
-export const pretendNodeFlags: readonly string[] = ['--controllers=*,-node-lifecycle-controller'];
 
 export interface PodReport {
   readonly ready?: boolean;
