@@ -63,7 +63,7 @@ export const importRules: ImportRules = {
     engine: ['undici'],
     'manager/core': ['zod'],
     manager: ['zod'],
-    gateway: ['undici', 'yaml', 'zod'],
+    gateway: ['yaml', 'zod'],
     cli: ['commander', 'yaml'],
     scripts: ['esbuild'],
     test: everything,

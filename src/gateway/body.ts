@@ -23,6 +23,13 @@ export function receiveBody(context: GatewayContext, exchange: HttpExchange, don
     done(refusal, EMPTY);
     return;
   }
+  if (exchange.wholeBody !== undefined) {
+    const { length } = exchange.wholeBody;
+    context.bodyBytesHeld += length;
+    exchange.bodyBytesHeld = length;
+    done(undefined, exchange.wholeBody);
+    return;
+  }
   const receiver = new BodyReceiver(context, exchange, done);
   exchange.continueIfAsked();
   receiver.start();
@@ -60,7 +67,7 @@ class BodyReceiver implements Timed {
   }
 
   start(): void {
-    const { req } = this.exchange;
+    const { stream: req } = this.exchange;
     this.exchange.whenClosed = () => this.finish();
     req.on('data', (chunk: Buffer) => this.take(chunk));
     req.on('end', () => this.complete());

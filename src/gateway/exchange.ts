@@ -1,5 +1,5 @@
 // One client request on its way through the gateway's shell: what every handler is given. Never holds a decision.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientAnswer, ClientRequest } from '../platform/wire/client.ts';
 import type { Route } from './core/request/types.ts';
 
 export interface Identity {
@@ -12,8 +12,8 @@ export interface Identity {
 }
 
 export interface Exchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
+  readonly req: ClientRequest;
+  readonly res: ClientAnswer;
   readonly route: Route;
   /** Values of `:name` parts of the path, decoded. */
   readonly params: Readonly<Record<string, string>>;

@@ -94,7 +94,7 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     const { phase, stream } = this;
     if (phase === 'flushing' || phase === 'over') return;
     if (phase === 'queued') this.context.loop.end({ type: 'cancel', id: this.ticket.id });
-    this.attempt?.drop('the gateway is stopping');
+    this.attempt?.drop();
     this.release('aborted');
     const error = new BigoError('draining', 'The gateway is stopping; the answer is not complete.');
     if (stream === undefined) this.giveUp(error);
@@ -124,16 +124,16 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     }
     if (plan.streamed) this.deadlineMs = attempt.sentAtMs + this.tries.firstByteMsLeft;
     context.frozen.add(backend, attempt);
-    const headers = [...plan.headers, 'x-bigo-hop', context.instanceId, ...target.headers];
-    attempt.send(target, { method: 'POST', path: plan.path, headers, body: this.body });
+    const head = `${plan.head}${target.fields}content-length: ${this.body.length}\r\n\r\n`;
+    attempt.send(target, { head, body: this.body });
   }
 
   onHead(attempt: Attempt): void {
     const { plan, context } = this;
-    const wrong = wrongHead(attempt);
+    const wrong = wrongHead(attempt.head);
     if (wrong !== undefined) {
       attempt.fail('invalid', wrong);
-    } else if (!plan.streamed || attempt.status >= 300 || isReadableJson(attempt.headers)) {
+    } else if (!plan.streamed || attempt.status >= 300 || isReadableJson(attempt.head)) {
       // One JSON value also answers a request for a stream, e.g. one that only loads a model.
       this.held = new HeldAnswer(context.settings.body.heldAnswerBytesMax);
     }
@@ -210,12 +210,12 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
 
   private beginStream(attempt: Attempt): StreamAnswer {
     const { shape, stripsUsage } = this.plan;
-    const { res } = this.exchange;
+    const { exchange } = this;
     this.noteFirstByte(attempt);
     this.dropBody();
-    const encoded = attempt.headers['content-encoding'] !== undefined;
+    const encoded = attempt.head.contentEncoding !== undefined;
     const headers = replyHeaders(this, attempt, 'stream');
-    return new StreamAnswer({ res, shape, stripsUsage, encoded }, attempt.status, headers);
+    return new StreamAnswer({ exchange, shape, stripsUsage, encoded }, attempt.status, headers);
   }
 
   private noteFirstByte(attempt: Attempt): void {
@@ -277,7 +277,7 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
       this.finishRefusal(attempt, body);
       return;
     }
-    const readable = isReadableJson(attempt.headers);
+    const readable = isReadableJson(attempt.head);
     if (readable && !looksWhole(body)) {
       this.onFailure(attempt, 'cut', 'its answer is not complete JSON');
       return;
@@ -377,7 +377,7 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
   }
 
   private leaveBackend(phase: Phase): void {
-    this.attempt?.drop('the client is gone');
+    this.attempt?.drop();
     if (phase === 'sent') setTimeout(() => this.release('aborted'), prefillGraceMs).unref();
     else this.release('aborted');
   }

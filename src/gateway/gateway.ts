@@ -13,6 +13,7 @@ import { LineWriter } from '../platform/log.ts';
 import type { Log } from '../platform/log.ts';
 import { AdminServer } from './admin.ts';
 import type { GatewayContext } from './context.ts';
+import { ROUTES } from './core/request/routes.ts';
 import { createScheduler } from './core/scheduler/scheduler.ts';
 import type { Scheduler } from './core/scheduler/scheduler.ts';
 import type { SchedulerView } from './core/scheduler/view.ts';
@@ -105,7 +106,8 @@ class RunningGateway implements Gateway {
       receiveMsMax: settings.time.receiveMsMax,
       connectionsMax,
       nextRequestId: () => ids.next(),
-      onRequest: (req, res, expectsContinue) => handler.handle(req, res, expectsContinue),
+      onRequest: (req, res, expectsContinue) => handler.handle({ req, res, expectsContinue }),
+      lane: { serves: LANE_ROUTES, onCall: call => handler.handle(call) },
       ...tls,
     });
     this.admin = new AdminServer(context, { ids, connections: () => this.main.connections });
@@ -173,7 +175,8 @@ class RunningGateway implements Gateway {
     context.frozen.close();
     context.deadlines.close();
     context.keys.close();
-    await Promise.all([context.upstream.close(), context.http.close()]);
+    context.upstream.close();
+    await context.http.close();
     context.journal.close();
     context.requestLog.flush();
   }
@@ -194,7 +197,10 @@ function makeContext(settings: GatewaySettings, deps: GatewayDeps, brain: BrainP
   const metrics = new GatewayMetrics(deps.version);
   const models = new ModelIndex();
   models.useSettings(settings);
-  const upstream = new Upstream(settings.time.connectMsMax);
+  const upstream = new Upstream({
+    connectMsMax: settings.time.connectMsMax,
+    instanceId: deps.instanceId,
+  });
   upstream.setBackends(settings.backends);
   const keys = new KeyRing();
   keys.use(settings.keysFile);
@@ -249,6 +255,13 @@ function makeJournal(settings: GatewaySettings, deps: GatewayDeps, metrics: Gate
     },
   });
 }
+
+/** Whatever is answered from memory or by one backend; changes of models stream their bodies, so they never take the lane. */
+const LANE_ROUTES: ReadonlySet<string> = new Set(
+  ROUTES.filter(({ kind, path }) => kind !== 'change' && kind !== 'blob' && !path.includes(':')).map(
+    ({ method, path }) => `${method} ${path}`,
+  ),
+);
 
 function declaredKeys(settings: GatewaySettings): Set<string> {
   return new Set(settings.declaredModels.map(name => modelKey(name) ?? name));

@@ -1,6 +1,7 @@
 // Every request's first steps on the main port: Host, Origin, path, key; then the handler of its kind.
 // Never reads a body, never lets an error out as a stack.
 import os from 'node:os';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BigoError } from '../api/errors.ts';
 import { HOP_HEADER } from '../api/fleet.ts';
 import type { GatewayContext } from './context.ts';
@@ -57,7 +58,9 @@ export class Handler {
     const foreign =
       checkHost(host, settings.hosts, machineName) ?? checkOrigin(origin, settings.origins, host);
     if (foreign !== undefined) return foreign;
-    if (this.context.mount?.(req, exchange.res) === true) return undefined;
+    // What takes the lane is the gateway's own.
+    const mounted = exchange.wholeBody === undefined ? this.context.mount : undefined;
+    if (mounted?.(exchange.stream, exchange.response) === true) return undefined;
     if (origin !== undefined) exchange.extraHeaders = corsHeaders(origin);
     if (req.method === 'OPTIONS' && origin !== undefined) {
       answerPreflight(exchange);

@@ -1,4 +1,5 @@
 // Answers that are held until they are complete, and what can be told of an answer by looking at it. Never inflates, never parses it whole.
+import type { AnswerHead } from '../platform/wire/answer-head.ts';
 
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
@@ -19,7 +20,8 @@ export class HeldAnswer {
   add(chunk: Buffer): boolean {
     this.length += chunk.length;
     if (this.length > this.bytesMax) return false;
-    this.chunks.push(chunk);
+    // The chunk's memory is used again for the next one.
+    this.chunks.push(Buffer.from(chunk));
     return true;
   }
 
@@ -48,28 +50,20 @@ function isSpace(byte: number | undefined): boolean {
 /** What Ollama writes nearly always: compared first, since it costs nothing. */
 const ginJson = 'application/json; charset=utf-8';
 
-type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
-
-interface Head {
-  readonly status: number;
-  readonly headers: Headers;
-}
+type Head = Pick<AnswerHead, 'status' | 'contentType' | 'contentEncoding'>;
 
 /** Why the head cannot be an Ollama server's, in words: a redirect, a page of a proxy or of a wrong server. */
-export function wrongHead({ status, headers }: Head): string | undefined {
+export function wrongHead({ status, contentType }: Head): string | undefined {
   if (status >= 300 && status < 400) return `it answered with a redirect (${status})`;
-  const contentType = headers['content-type'];
   if (status >= 400 || contentType === undefined || contentType === ginJson) return undefined;
   const known =
     /^(?:application\/(?:json|x-ndjson)|text\/(?:event-stream|plain|vtt)|application\/x-subrip)\b/i;
-  const text = String(contentType);
-  return known.test(text) ? undefined : `it answered with ${text.slice(0, 60)}`;
+  return known.test(contentType) ? undefined : `it answered with ${contentType.slice(0, 60)}`;
 }
 
-export function isReadableJson(headers: Headers): boolean {
-  if (headers['content-encoding'] !== undefined) return false;
-  if (headers['content-type'] === ginJson) return true;
-  return /^application\/json\b/i.test(String(headers['content-type']));
+export function isReadableJson({ contentType = '', contentEncoding }: Head): boolean {
+  if (contentEncoding !== undefined) return false;
+  return contentType === ginJson || /^application\/json\b/i.test(contentType);
 }
 
 /** Ollama's words for a model it does not have; in all three dialects they are inside the body. */

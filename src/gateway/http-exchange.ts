@@ -4,29 +4,28 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BigoError } from '../api/errors.ts';
 import { connectionOf } from '../platform/http-server.ts';
 import type { Connection, OpenAnswer } from '../platform/http-server.ts';
+import type { ClientAnswer, ClientRequest } from '../platform/wire/client.ts';
+import { LaneCall } from '../platform/wire/lane-call.ts';
 import type { GatewayContext } from './context.ts';
 import type { Dialect, Route } from './core/request/types.ts';
 import { errorBody } from './core/stream/errors.ts';
 import type { Exchange, Identity } from './exchange.ts';
 
-/** On the response itself: a WeakMap would cost the collector a look at every entry. */
+/** On the answer itself: a WeakMap would cost the collector a look at every entry. */
 const kExchange = Symbol('exchange');
-type Marked = ServerResponse & { [kExchange]?: HttpExchange };
+type Marked = ClientAnswer & { [kExchange]?: HttpExchange };
 
-export interface ExchangeParts {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly context: GatewayContext;
-  readonly requestId: string;
-  readonly expectsContinue: boolean;
-}
+/** The two ways that a request comes in: through node:http, or whole, by the lane. */
+export type Incoming =
+  | { readonly req: IncomingMessage; readonly res: ServerResponse; readonly expectsContinue: boolean }
+  | LaneCall;
 
 /** Left in place until the key was read and the route was found; no handler sees it. */
 const NOBODY: Identity = { tenant: 'anonymous', role: 'user', priorityMax: 'normal' };
 
 export class HttpExchange implements Exchange, OpenAnswer {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
+  readonly req: ClientRequest;
+  readonly res: ClientAnswer;
   readonly requestId: string;
   readonly receivedAtMs: number;
   identity: Identity = NOBODY;
@@ -38,25 +37,45 @@ export class HttpExchange implements Exchange, OpenAnswer {
   /** CORS and such, sent with every answer: name, value, name, value. */
   extraHeaders: readonly string[] = [];
   closed = false;
+  /** The body, where it came with the head. */
+  readonly wholeBody: Buffer | undefined;
   private readonly context: GatewayContext;
   private readonly connection: Connection;
+  private readonly streamed: { readonly req: IncomingMessage; readonly res: ServerResponse } | undefined;
   private readonly expectsContinue: boolean;
   private continued = false;
   private matched: Route | undefined;
   private abort: AbortController | undefined;
   private parsedQuery: URLSearchParams | undefined;
 
-  constructor(parts: ExchangeParts) {
-    this.req = parts.req;
-    this.res = parts.res;
-    this.context = parts.context;
-    this.requestId = parts.requestId;
-    this.expectsContinue = parts.expectsContinue;
-    this.receivedAtMs = parts.context.clock.nowMs();
-    this.connection = connectionOf(parts.req);
+  constructor(context: GatewayContext, incoming: Incoming, requestId: string) {
+    const whole = incoming instanceof LaneCall;
+    this.req = whole ? incoming : incoming.req;
+    this.res = whole ? incoming : incoming.res;
+    this.wholeBody = whole ? incoming.body : undefined;
+    this.streamed = whole ? undefined : incoming;
+    this.expectsContinue = !whole && incoming.expectsContinue;
+    this.context = context;
+    this.requestId = requestId;
+    this.receivedAtMs = context.clock.nowMs();
+    this.connection = connectionOf(this.req);
     this.connection.add(this);
-    (parts.res as Marked)[kExchange] = this;
-    parts.res.on('close', onResponseClose);
+    (this.res as Marked)[kExchange] = this;
+    this.res.on('close', onResponseClose);
+  }
+
+  /** For those that read the body as it comes. */
+  get stream(): IncomingMessage {
+    return this.node.req;
+  }
+
+  get response(): ServerResponse {
+    return this.node.res;
+  }
+
+  private get node(): { readonly req: IncomingMessage; readonly res: ServerResponse } {
+    if (this.streamed === undefined) throw new Error('this request did not come through node:http');
+    return this.streamed;
   }
 
   get started(): boolean {
@@ -109,6 +128,12 @@ export class HttpExchange implements Exchange, OpenAnswer {
     this.bodyBytesHeld = 0;
   }
 
+  /** A piece of an answer; its memory may be used again afterwards. */
+  write(chunk: Uint8Array): boolean {
+    // node:http keeps what it cannot send at once.
+    return this.res.write(this.wholeBody === undefined ? Buffer.from(chunk) : chunk);
+  }
+
   /** The usual way to answer with a short body. */
   send(
     status: number,
@@ -139,7 +164,7 @@ export class HttpExchange implements Exchange, OpenAnswer {
 
   /** The rest of a body that nobody wants is read away for a short time, so that the answer is not lost in a reset. */
   private limitRest(): void {
-    const { req, res } = this;
+    const { res, stream: req } = this;
     const timer = setTimeout(() => req.socket.destroy(), restMsMax);
     timer.unref();
     let left = restBytesMax;

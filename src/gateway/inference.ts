@@ -2,6 +2,7 @@
 // Never sends anything; every refusal here costs no backend a thing.
 import { BigoError } from '../api/errors.ts';
 import { modelKey } from '../api/names.ts';
+import { writeFields } from '../platform/wire/fields.ts';
 import { receiveBody } from './body.ts';
 import type { GatewayContext } from './context.ts';
 import { countTokensAnswer, countTokensEdits, COUNT_TOKENS_PATH } from './core/request/count-tokens.ts';
@@ -171,15 +172,15 @@ function planFor(context: GatewayContext, exchange: HttpExchange, parts: PlanPar
   const { asked, model, ticket } = parts;
   const { route, req } = exchange;
   const counts = route.id === COUNT_TOKENS;
+  const fields = forwardHeaders(req.rawHeaders, {
+    requestId: exchange.requestId,
+    traceHex: traceHex(),
+    clientIp: req.socket.remoteAddress ?? '',
+    proto: context.settings.tls === undefined ? 'http' : 'https',
+  });
   return {
     ticket,
-    path: counts ? COUNT_TOKENS_PATH : route.path,
-    headers: forwardHeaders(req.rawHeaders, {
-      requestId: exchange.requestId,
-      traceHex: traceHex(),
-      clientIp: req.socket.remoteAddress ?? '',
-      proto: context.settings.tls === undefined ? 'http' : 'https',
-    }),
+    head: `POST ${counts ? COUNT_TOKENS_PATH : route.path} HTTP/1.1\r\n${writeFields(fields)}`,
     shape: asked.stream ? route.shape : 'json',
     streamed: asked.stream,
     generates: route.kind === 'inference' && asked.intent === 'none',

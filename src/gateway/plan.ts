@@ -7,10 +7,8 @@ export type AnswerMaker = (body: Uint8Array) => string | undefined;
 
 export interface Plan {
   readonly ticket: TicketSpec;
-  /** On the backend; not always the client's. */
-  readonly path: string;
-  /** For the backend: name, value, name, value; without those of its spec. */
-  readonly headers: readonly string[];
+  /** For the backend, as it is sent: request line and fields, without the length and those that the backend's target adds. */
+  readonly head: string;
   /** Of the backend's answer. */
   readonly shape: StreamShape;
   readonly streamed: boolean;

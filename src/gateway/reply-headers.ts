@@ -13,7 +13,7 @@ export interface Reply {
 
 export function replyHeaders(reply: Reply, attempt: Attempt, answer: 'stream' | 'whole'): string[] {
   const { exchange, context } = reply;
-  const headers = answerHeaders(attempt.flatHeaders(), answer);
+  const headers = answerHeaders(attempt.head.fields, answer);
   headers.push('x-bigo-request-id', exchange.requestId);
   if (exchange.extraHeaders.length > 0) headers.push(...exchange.extraHeaders);
   addDecision(headers, reply.grant);

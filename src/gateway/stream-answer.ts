@@ -1,6 +1,5 @@
 // A streamed answer on its way to the client: bytes go through untouched, their end, error and usage are read as they pass.
 // Where a byte is forwarded: push(). Never buffers, never writes a terminator of its own.
-import type { ServerResponse } from 'node:http';
 import type { BigoError } from '../api/errors.ts';
 import type { StreamShape } from './core/request/types.ts';
 import { errorTail } from './core/stream/errors.ts';
@@ -8,9 +7,10 @@ import { createUsageStripper } from './core/stream/strip.ts';
 import type { UsageStripper } from './core/stream/strip.ts';
 import { createTap } from './core/stream/taps.ts';
 import type { StreamTap, TapReport } from './core/stream/types.ts';
+import type { HttpExchange } from './http-exchange.ts';
 
 export interface StreamParts {
-  readonly res: ServerResponse;
+  readonly exchange: HttpExchange;
   readonly shape: StreamShape;
   /** We asked for the usage, the client did not. */
   readonly stripsUsage: boolean;
@@ -29,22 +29,23 @@ export class StreamAnswer {
     this.parts = parts;
     this.tap = createTap(parts.shape);
     this.stripper = parts.stripsUsage ? createUsageStripper() : undefined;
-    parts.res.writeHead(status, headers);
+    parts.exchange.res.writeHead(status, headers);
   }
 
   /** Reads the chunk; true when the stream's end has been in it or before it. */
   read(chunk: Buffer): boolean {
     this.chunks += 1;
     this.tap.push(chunk);
-    return this.tap.report().terminated;
+    return this.tap.terminated;
   }
 
   /** False = the client has not read what it was given: read no more of the backend until `drain`. */
   push(chunk: Buffer): boolean {
-    const { res } = this.parts;
-    if (this.stripper === undefined) return res.write(chunk);
+    const { exchange } = this.parts;
+    if (this.stripper === undefined) return exchange.write(chunk);
     let more = true;
-    for (const part of this.stripper.push(chunk)) more = res.write(part);
+    // It holds back what may belong to the next chunk, whose memory this is, too.
+    for (const part of this.stripper.push(Buffer.from(chunk))) more = exchange.write(part);
     return more;
   }
 
@@ -53,16 +54,15 @@ export class StreamAnswer {
   }
 
   end(last?: Uint8Array): void {
-    const { res } = this.parts;
-    for (const part of this.stripper?.end() ?? []) res.write(part);
-    if (last === undefined) res.end();
-    else res.end(last);
+    const { exchange } = this.parts;
+    for (const part of this.stripper?.end() ?? []) exchange.write(part);
+    exchange.res.end(last);
   }
 
   /** Ends with an error of the dialect and without a terminator; where that cannot be said, the connection breaks (rules 6, 7). */
   breakOff(error: BigoError, requestId: string): void {
     const tail = errorTail(this.parts.shape, error, this.report(), requestId);
-    if (this.parts.encoded || tail.length === 0) this.parts.res.destroy();
+    if (this.parts.encoded || tail.length === 0) this.parts.exchange.res.destroy();
     else this.end(tail);
   }
 }

@@ -1,27 +1,33 @@
-// The connections to the backends: one undici pool each. Never chooses a backend, never retries; timers are ours, so its own are off.
-import type { Socket } from 'node:net';
-import { Pool, buildConnector } from 'undici';
+// The connections to the backends: one pool each. Never chooses a backend, never retries; time limits are the requests' own.
 import type { BackendSpec } from '../api/fleet.ts';
+import { HOP_HEADER } from '../api/fleet.ts';
+import { isFieldValue, writeFields } from '../platform/wire/fields.ts';
+import { Pool } from '../platform/wire/pool.ts';
 
 export interface Target {
   spec: BackendSpec;
   readonly pool: Pool;
-  /** spec.headers as undici wants them: name, value, name, value. */
-  readonly headers: readonly string[];
+  /** Fields that every request to it carries, as they are sent. */
+  readonly fields: string;
   /** Attempts now under way. */
   running: number;
 }
 
-const answerHeadBytesMax = 32 * 1024;
 /** Below the idle limits of usual servers and proxies; Ollama itself keeps connections open. */
 const idleMsMax = 20_000;
 
+export interface UpstreamOptions {
+  readonly connectMsMax: number;
+  /** In the hop header, so that a gateway that meets its own request knows the loop. */
+  readonly instanceId: string;
+}
+
 export class Upstream {
   private targets = new Map<string, Target>();
-  private readonly connectMsMax: number;
+  private readonly options: UpstreamOptions;
 
-  constructor(connectMsMax: number) {
-    this.connectMsMax = connectMsMax;
+  constructor(options: UpstreamOptions) {
+    this.options = options;
   }
 
   get(name: string): Target | undefined {
@@ -37,33 +43,31 @@ export class Upstream {
         known !== undefined && sameConnection(known.spec, spec) ? keep(known, spec) : this.open(spec),
       );
     }
-    for (const [name, target] of this.targets) {
-      // close() lets running requests finish.
-      if (next.get(name) !== target) void target.pool.close().catch(() => undefined);
-    }
+    for (const [name, target] of this.targets) if (next.get(name) !== target) target.pool.close();
     this.targets = next;
   }
 
-  async close(): Promise<void> {
-    const pools = [...this.targets.values()].map(target => target.pool.destroy());
+  close(): void {
+    for (const target of this.targets.values()) target.pool.destroy();
     this.targets.clear();
-    await Promise.allSettled(pools);
   }
 
   private open(spec: BackendSpec): Target {
-    const pool = new Pool(spec.url, {
-      // The scheduler bounds what a backend holds; a bound here would be a second, silent queue.
-      connections: null,
-      pipelining: 1,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: idleMsMax,
-      keepAliveMaxTimeout: idleMsMax,
-      maxHeaderSize: answerHeadBytesMax,
-      allowH2: false,
-      connect: markingConnector(spec, this.connectMsMax),
-    });
-    return { spec, pool, headers: Object.entries(spec.headers ?? {}).flat(), running: 0 };
+    const { connectMsMax, instanceId } = this.options;
+    const { url, ca } = spec;
+    const pool = new Pool({ url, connectMsMax, idleMsMax, ...(ca !== undefined && { ca }) });
+    // A value with a line end in it would become a field of its own; the fleet's questions fail with it, so the backend is down.
+    const own = Object.entries(spec.headers ?? {}).filter(([, value]) => isFieldValue(value));
+    const fields = writeFields([
+      'host',
+      pool.authority,
+      'connection',
+      'keep-alive',
+      HOP_HEADER,
+      instanceId,
+      ...own.flat(),
+    ]);
+    return { spec, pool, fields, running: 0 };
   }
 }
 
@@ -76,31 +80,4 @@ function sameConnection(a: BackendSpec, b: BackendSpec): boolean {
   return (
     a.url === b.url && a.ca === b.ca && JSON.stringify(a.headers ?? {}) === JSON.stringify(b.headers ?? {})
   );
-}
-
-const usedBefore = Symbol('bytes read before the error');
-
-/** Tells later whether an error met a connection that had already carried an answer: then it was a stale keep-alive. */
-function markingConnector(spec: BackendSpec, connectMsMax: number): buildConnector.connector {
-  const connect = buildConnector({
-    timeout: connectMsMax,
-    allowH2: false,
-    ...(spec.ca === undefined ? {} : { ca: spec.ca }),
-  });
-  return (options, callback) => {
-    connect(options, (...result) => {
-      const socket: Socket | null = result[1];
-      socket?.setNoDelay(true);
-      socket?.prependListener('error', (error: Error & { [usedBefore]?: boolean }) => {
-        if (Object.isExtensible(error)) error[usedBefore] = socket.bytesRead > 0;
-      });
-      callback(...result);
-    });
-  };
-}
-
-/** undici's SocketError carries the socket's counters; system errors carry our mark. */
-export function metUsedConnection(error: Error): boolean {
-  const marked = error as Error & { [usedBefore]?: boolean; socket?: { bytesRead?: number } | null };
-  return marked[usedBefore] === true || (marked.socket?.bytesRead ?? 0) > 0;
 }

@@ -1,4 +1,5 @@
 // A node:http server with every limit set knowingly, and one object per client connection that tells who still waits on it.
+// Plain requests for known paths take a shorter way through it, the lane (wire/lane.ts).
 // Never routes, never reads a body. A request that cannot be parsed gets JSON and a closed connection, never a stack.
 import http from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -7,6 +8,11 @@ import type { Socket } from 'node:net';
 import { BigoError, ERRORS } from '../api/errors.ts';
 import type { ErrorCode } from '../api/errors.ts';
 import type { HostPort } from '../api/settings.ts';
+import type { ClientRequest } from './wire/client.ts';
+import { keepAliveMsMax } from './wire/lane-call.ts';
+import type { LaneCall } from './wire/lane-call.ts';
+import { Lane } from './wire/lane.ts';
+import type { LaneOwner } from './wire/lane.ts';
 
 /** Whoever must hear that a client is gone. */
 export interface OpenAnswer {
@@ -23,12 +29,18 @@ export interface HttpServerOptions {
   nextRequestId(): string;
   /** `expectsContinue`: the client waits for 100 before it sends the body; write it only when the body is wanted. */
   onRequest(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void;
+  /** Absent = everything goes through node:http, as it always does with TLS. */
+  readonly lane?: {
+    /** METHOD and path with a space between. */
+    readonly serves: ReadonlySet<string>;
+    onCall(call: LaneCall): void;
+  };
 }
 
-/** Longer than the idle time of usual load balancers (60 s), so that they close first and never meet a reset. */
-const keepAliveMsMax = 75_000;
 const headBytesMax = 32 * 1024;
 const lingerMs = 500;
+/** A request that takes longer to arrive is watched by node:http's own clocks. */
+const laneReceiveMsMax = 1_000;
 const pipelinedMax = 16;
 
 const kConnection = Symbol('connection');
@@ -65,7 +77,7 @@ export class Connection {
   }
 }
 
-export function connectionOf(req: IncomingMessage): Connection {
+export function connectionOf(req: ClientRequest): Connection {
   return connectionFor(req.socket);
 }
 
@@ -74,18 +86,23 @@ function connectionFor(socket: Marked): Connection {
   return socket[kConnection];
 }
 
-export class HttpServer {
+export class HttpServer implements LaneOwner {
   readonly server: http.Server;
+  readonly laneServes: ReadonlySet<string>;
   private readonly sockets = new Set<Connection>();
+  private readonly lanes = new Set<Lane>();
   private readonly options: HttpServerOptions;
+  /** node:http's own way to take a connection. */
+  private readonly toHttp: (socket: Socket) => void;
+  private readonly sweeper: NodeJS.Timeout;
 
   constructor(options: HttpServerOptions) {
     this.options = options;
     this.server = makeServer(options);
     this.server.maxConnections = options.connectionsMax;
-    this.server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
-      this.track(socket),
-    );
+    this.laneServes = options.lane?.serves ?? new Set();
+    this.toHttp = this.takeOver();
+    this.sweeper = setInterval(() => this.sweepLanes(), lookMs(options)).unref();
     this.server.on('request', (req: IncomingMessage, res: ServerResponse) => this.take(req, res, false));
     this.server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => this.take(req, res, true));
     this.server.on('checkExpectation', (req: IncomingMessage) =>
@@ -103,6 +120,57 @@ export class HttpServer {
     const connection = connectionFor(socket);
     this.sockets.add(connection);
     socket.on('close', () => this.sockets.delete(connection));
+  }
+
+  /** Puts the lane before node:http; gives what hands a connection on. */
+  private takeOver(): (socket: Socket) => void {
+    const { server, options } = this;
+    if (options.lane === undefined || options.tls !== undefined) {
+      server.on(options.tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
+        this.track(socket),
+      );
+      return () => undefined;
+    }
+    const [listener] = server.listeners('connection') as ((socket: Socket) => void)[];
+    server.removeAllListeners('connection');
+    server.on('connection', (socket: Socket) => {
+      this.track(socket);
+      this.lanes.add(new Lane(this, socket));
+    });
+    return socket => listener?.call(server, socket);
+  }
+
+  onCall(call: LaneCall): void {
+    this.options.lane?.onCall(call);
+  }
+
+  onUnusual(lane: Lane, bytes: Buffer): void {
+    const { socket } = lane;
+    this.lanes.delete(lane);
+    // Flowing would lose the bytes before node:http listens.
+    socket.pause();
+    if (bytes.length > 0) socket.unshift(bytes);
+    this.toHttp(socket);
+    socket.resume();
+  }
+
+  onLaneClosed(lane: Lane): void {
+    this.lanes.delete(lane);
+  }
+
+  /** A lane has no timers of its own: slow senders go to node:http, which has, and idle connections end. */
+  private sweepLanes(): void {
+    const nowMs = performance.now();
+    for (const lane of this.lanes) {
+      const quietMs = nowMs - lane.sinceMs;
+      if (lane.receiving && quietMs > Math.min(laneReceiveMsMax, this.options.receiveMsMax / 2)) {
+        this.onUnusual(lane, lane.leave());
+      } else if (lane.idle && lane.served === 0 && quietMs > this.options.receiveMsMax) {
+        this.refuse(lane.socket, 'request_timeout', 'The head of the request took too long.');
+      } else if (lane.idle && quietMs > keepAliveMsMax) {
+        lane.socket.destroy();
+      }
+    }
   }
 
   async listen(at: HostPort): Promise<string> {
@@ -130,11 +198,14 @@ export class HttpServer {
   stopAccepting(): void {
     if (this.server.listening) this.server.close();
     this.server.closeIdleConnections();
+    for (const lane of this.lanes) if (lane.idle) lane.socket.destroy();
   }
 
   async close(): Promise<void> {
     this.stopAccepting();
+    clearInterval(this.sweeper);
     this.server.closeAllConnections();
+    for (const lane of this.lanes) lane.socket.destroy();
   }
 
   /** Requests whose answer is not out yet. */
@@ -188,7 +259,7 @@ function makeServer(options: HttpServerOptions): http.Server {
     headersTimeout: options.receiveMsMax,
     // Would cut the upload of a blob; pieces of a body have their own limit (rule 22).
     requestTimeout: 0,
-    connectionsCheckingInterval: Math.min(5_000, Math.ceil(options.receiveMsMax / 4)),
+    connectionsCheckingInterval: lookMs(options),
     maxHeaderSize: headBytesMax,
     requireHostHeader: true,
     insecureHTTPParser: false,
@@ -203,6 +274,10 @@ function makeServer(options: HttpServerOptions): http.Server {
     handshakeTimeout: options.receiveMsMax,
     ALPNProtocols: ['http/1.1'],
   });
+}
+
+function lookMs(options: HttpServerOptions): number {
+  return Math.min(5_000, Math.ceil(options.receiveMsMax / 4));
 }
 
 /** What Node's parser lets through although two readers could understand it differently (RFC 9112 §2.3, §3.2, §6.1). */

@@ -268,6 +268,10 @@ function call(url: string, options: CallOptions, body?: string | Buffer): Promis
 }
 
 /** A client that writes and reads bytes as it likes. */
+function requestText(path: string, body: string, headers: string): string {
+  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`;
+}
+
 export class RawClient {
   readonly socket: Socket;
   received = '';
@@ -298,9 +302,12 @@ export class RawClient {
   }
 
   post(path: string, body: string, headers = ''): void {
-    this.write(
-      `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`,
-    );
+    this.write(requestText(path, body, headers));
+  }
+
+  /** All at once, without waiting for an answer. */
+  pipeline(path: string, bodies: readonly string[]): void {
+    this.write(bodies.map(body => requestText(path, body, '')).join(''));
   }
 
   async waitFor(pattern: string | RegExp): Promise<void> {

@@ -137,8 +137,7 @@ test('rule 8: the second of two pipelined requests is cancelled with its connect
   withRig({}, async rig => {
     rig.backend.script = () => undefined;
     const client = await rig.connect();
-    client.post('/api/chat', CHAT);
-    client.post('/api/chat', CHAT);
+    client.pipeline('/api/chat', [CHAT, CHAT]);
     await untilSent(rig, 2);
     client.socket.destroy();
     await rig.assertClean();
@@ -151,7 +150,7 @@ test('rule 8: the second of two pipelined requests is cancelled with its connect
 test('rule 8: of a hundred pipelined requests the first sixteen are served, then the connection ends', () =>
   withRig({ slots: 32 }, async rig => {
     const client = await rig.connect();
-    for (let index = 0; index < 100; index += 1) client.post('/api/chat', CHAT_WHOLE);
+    client.pipeline('/api/chat', new Array<string>(100).fill(CHAT_WHOLE));
     await client.waitClosed();
     assert.equal(client.received.match(/HTTP\/1\.1 200 /g)?.length, 16);
     assert.equal(rig.backend.seen.length, 16);

@@ -139,7 +139,7 @@ test('rule 22: an upload that takes longer than any limit of a head is not cut w
       routes: {
         handleModelChange: async exchange => exchange.send(501, {}),
         handleBlob: async exchange => {
-          for await (const piece of exchange.req) received += (piece as Buffer).length;
+          for await (const piece of exchange.stream) received += (piece as Buffer).length;
           exchange.send(201, {});
         },
       },

@@ -32,7 +32,7 @@ async function upload(
   { exchange, context }: { exchange: HttpExchange; context: GatewayContext },
   { digest, lacking }: { digest: string; lacking: readonly Store[] },
 ): Promise<void> {
-  const { req, signal } = exchange;
+  const { stream: req, signal } = exchange;
   const { receiveMsMax, idleMsMax } = context.settings.time;
   const answers = await teeBlob(kit.courier, lacking, {
     digest,

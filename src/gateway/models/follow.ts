@@ -36,7 +36,7 @@ async function showEnd(exchange: HttpExchange, work: Work): Promise<void> {
 }
 
 async function showLines(context: GatewayContext, exchange: HttpExchange, work: Work): Promise<void> {
-  const { res, signal } = exchange;
+  const { response: res, signal } = exchange;
   let seen = 0;
   for (;;) {
     const { verdict } = work;

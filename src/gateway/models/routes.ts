@@ -116,7 +116,7 @@ function receive(context: GatewayContext, exchange: HttpExchange): Promise<Recei
 
 function count(exchange: HttpExchange, context: GatewayContext, change: ModelChange): void {
   const label = context.models.label(modelKey(change.model) ?? 'other');
-  exchange.res.once('close', () => {
+  exchange.response.once('close', () => {
     const code = exchange.res.writableFinished ? exchange.res.statusCode : 499;
     context.metrics.countRequest(context.metrics.ofModel(label), exchange.route, code);
     const ms = Math.round(context.now() - exchange.receivedAtMs);
