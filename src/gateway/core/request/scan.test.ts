@@ -157,3 +157,19 @@ test('pictures in base64 are told apart from text', () => {
   assert.ok(!scanned.failed);
   assert.equal(scanned.members[0]?.blobBytes, picture.length);
 });
+
+test('of many messages the first eight and the latest twenty-three are marked, in their order', () => {
+  for (const count of [30, 31, 32, 54, 55, 1_000]) {
+    const scanned = scanObject(
+      encode(JSON.stringify({ messages: Array.from({ length: count }, () => ({})) })),
+    );
+    assert.ok(!scanned.failed);
+    // "[{},{},…": each message ends three bytes after the one before.
+    const ends = Array.from({ length: count }, (_, index) => 3 * (index + 1));
+    const expected = count <= 31 ? ends : [...ends.slice(0, 8), ...ends.slice(-23)];
+    assert.deepEqual(
+      scanned.members[0]?.boundaries.map(({ bytes }) => bytes),
+      expected,
+    );
+  }
+});

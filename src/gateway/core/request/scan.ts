@@ -50,6 +50,7 @@ export const depthMax = 512;
 export const membersMax = 1024;
 const boundariesMax = 31;
 const boundariesHead = 8;
+const boundariesTail = boundariesMax - boundariesHead;
 const textBoundaryBytesMin = 512;
 const blobBytesMin = 1024;
 const blobProbeBytes = 128;
@@ -77,7 +78,8 @@ const IN_ARRAY = 2;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-type OpenMember = { -readonly [field in keyof Member]: Member[field] } & { boundaries: Boundary[] };
+type Mutable<Value> = { -readonly [field in keyof Value]: Value[field] };
+type OpenMember = Mutable<Member> & { boundaries: Mutable<Boundary>[] };
 
 export function createScanner(): JsonScanner {
   return new Scanner();
@@ -110,6 +112,8 @@ class Scanner implements JsonScanner {
   private readonly hash = new PrefixHash();
   private hashedTo = 0;
   private textBoundary = 0;
+  /** Boundaries that took the place of an older one. */
+  private replaced = 0;
 
   push(piece: Uint8Array): void {
     this.piece = piece;
@@ -326,6 +330,7 @@ class Scanner implements JsonScanner {
     this.hashPart(member.end);
     member.lane1 = this.hash.lane1();
     member.lane2 = this.hash.lane2();
+    if (this.replaced > 0) this.putInOrder(member.boundaries);
     this.members.push(member);
     this.member = undefined;
     if (this.members.length > membersMax) this.fail(at, `it has more than ${membersMax} keys`);
@@ -357,6 +362,7 @@ class Scanner implements JsonScanner {
       boundaries: [],
     };
     this.hash.reset();
+    this.replaced = 0;
     this.hashedTo = start;
     this.textBoundary = kind === 'string' ? start + textBoundaryBytesMin : Infinity;
   }
@@ -375,15 +381,27 @@ class Scanner implements JsonScanner {
     this.hashedTo = place;
   }
 
-  /** Keeps the first few and the latest: a growing conversation is met at its end, a shared beginning at its start. */
+  /**
+   * Keeps the first few and the latest: a growing conversation is met at its end, a shared beginning at its start.
+   * The latest take turns in their places: millions of empty messages must cost little each.
+   */
   private addBoundary(member: OpenMember, place: number): void {
-    const boundaries = member.boundaries;
-    if (boundaries.length === boundariesMax) boundaries.splice(boundariesHead, 1);
-    boundaries.push({
-      lane1: this.hash.lane1(),
-      lane2: this.hash.lane2(),
-      bytes: place - member.start,
-    });
+    const { boundaries } = member;
+    const lane1 = this.hash.lane1();
+    const lane2 = this.hash.lane2();
+    const bytes = place - member.start;
+    if (boundaries.length < boundariesMax) {
+      boundaries.push({ lane1, lane2, bytes });
+      return;
+    }
+    const oldest = boundaries[boundariesHead + (this.replaced++ % boundariesTail)] as Mutable<Boundary>;
+    oldest.lane1 = lane1;
+    oldest.lane2 = lane2;
+    oldest.bytes = bytes;
+  }
+
+  private putInOrder(boundaries: Boundary[]): void {
+    boundaries.push(...boundaries.splice(boundariesHead, this.replaced % boundariesTail));
   }
 
   /** Looks at the first bytes of the string that ends at `place` or goes on there. */
