@@ -128,7 +128,7 @@ export const suites: readonly Suite[] = [
     showsOutput: false,
   },
   {
-    name: 'pods',
+    name: 'node',
     about: 'a whole Kubernetes node in namespaces of its own, on which pods really run',
     files: ['test/cluster/pods/**/*.test.ts'],
     needs: [...controlPlaneParts, ...nodeParts, 'kubectl'],

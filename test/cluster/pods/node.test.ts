@@ -12,7 +12,7 @@ import type { KubeObject } from '../tools/kube-client.ts';
 import { skipWithoutNode, startNode, type RunningNode } from '../tools/node.ts';
 
 const run = promisify(execFile);
-const podMsMax = 60_000;
+const podMsMax = 120_000;
 const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
 
 function manifest(claimClass: string): string {

@@ -6,8 +6,9 @@ import { promisify } from 'node:util';
 import { find } from '../../tools/parts.ts';
 import { writeVerbs } from './audit.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './cluster.ts';
-import type { KubeError } from './kube-client.ts';
-import { addNode, finishPod, reportPod, setNodeReady } from './pretend.ts';
+import type { KubeError, KubeObject } from './kube-client.ts';
+import { addNode, finishPod, PretendKubelet, reportPod, setNodeReady } from './pretend.ts';
+import { Provisioner } from './provisioner.ts';
 
 const run = promisify(execFile);
 
@@ -18,6 +19,23 @@ function configMap(namespace: string, name: string): string {
 function configMapRef(namespace: string, name: string) {
   return { apiVersion: 'v1', kind: 'ConfigMap', namespace, name };
 }
+
+const statefulSet = `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web}
+spec:
+  serviceName: web
+  replicas: 2
+  podManagementPolicy: Parallel
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: main, image: none, volumeMounts: [{name: data, mountPath: /data}]}]}
+  volumeClaimTemplates:
+    - metadata: {name: data}
+      spec: {accessModes: [ReadWriteOnce], storageClassName: local, resources: {requests: {storage: 1Gi}}}
+`;
 
 describe('a real control plane', { skip: await skipWithoutCluster() }, () => {
   let cluster: ControlPlane;
@@ -88,6 +106,28 @@ describe('a real control plane', { skip: await skipWithoutCluster() }, () => {
     await finishPod(cluster.admin, { namespace, name: 'first' });
     await cluster.admin.until(second, object => object?.['spec'].nodeName === 'pretended');
     await setNodeReady(cluster.admin, node, 'Unknown');
+  });
+
+  it('runs a StatefulSet with claims on a pretended node, and a deleted pod ends when its order says so', async t => {
+    const namespace = await cluster.namespace(t);
+    await addNode(cluster.admin, { name: 'roomy' });
+    const provisioner = new Provisioner({ client: cluster.admin, folder: `${cluster.folder}/claims` });
+    await provisioner.start();
+    t.after(() => provisioner.stop());
+    const ended: string[] = [];
+    const starting = (pod: KubeObject) => ({ podIP: `127.0.0.${pod.metadata.name.endsWith('0') ? 10 : 11}` });
+    const ending = (pod: KubeObject): void => void ended.push(pod.metadata.name);
+    const kubelet = new PretendKubelet({ client: cluster.admin, namespace, starting, ending });
+    kubelet.start();
+    t.after(() => kubelet.stop());
+    await cluster.admin.applyYaml(statefulSet, namespace);
+    const set = { apiVersion: 'apps/v1', kind: 'StatefulSet', namespace, name: 'web' };
+    await cluster.admin.until(set, object => object?.['status'].readyReplicas === 2);
+    const second = { apiVersion: 'v1', kind: 'Pod', namespace, name: 'web-1' };
+    assert.equal((await cluster.admin.get(second))['status'].podIP, '127.0.0.11');
+    await cluster.admin.patch(set, { spec: { replicas: 1 } }, 'merge', 'scale');
+    await cluster.admin.until(second, object => object === undefined);
+    assert.deepEqual(ended, ['web-1']);
   });
 
   it('is there again with all its objects after kill -9', async t => {

@@ -13,7 +13,7 @@ import { newTokens, staticUsers, tokenFile, writeKubeconfig, type StaticUser } f
 import { Daemon } from './daemon.ts';
 import { KubeClient, type Credentials } from './kube-client.ts';
 
-const startMsMax = 60_000;
+const startMsMax = 120_000;
 const startAttempts = 3;
 const tokenSeconds = 3_600;
 

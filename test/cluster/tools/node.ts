@@ -14,10 +14,10 @@ import { Daemon } from './daemon.ts';
 import { imageNames, pauseImage, writeImages, type Image } from './images.ts';
 import { openNamespace, type Namespace } from './namespace.ts';
 import { corefile, containerdToml, kubeletYaml, networkJson } from './node-files.ts';
-import { Provisioner, storageClasses } from './provisioner.ts';
+import { Provisioner } from './provisioner.ts';
 
 const nodeName = 'node-1';
-const readyMsMax = 60_000;
+const readyMsMax = 120_000;
 const importMsMax = 120_000;
 const cgroupRoot = '/sys/fs/cgroup';
 
@@ -27,7 +27,7 @@ export async function skipWithoutNode(): Promise<string | false> {
   const missing = (await skipWithoutCluster()) || (await skipUnless(...nodeParts));
   if (missing !== false) return missing;
   if (process.getuid?.() !== 0)
-    return 'only on Linux as root: pods that really run (try: sudo npm test -- pods)';
+    return 'only on Linux as root: pods that really run (try: sudo npm test -- node)';
   const made = spawnSync('unshare', ['--net', '--mount', '--pid', '--fork', 'true'], { encoding: 'utf8' });
   return made.status === 0 ? false : `only on Linux where root may make namespaces: ${made.stderr.trim()}`;
 }
@@ -68,7 +68,7 @@ export class RunningNode {
     this.plane = plane;
     const run = (...command: readonly string[]): string => place.run(...command);
     const folder = path.join(plane.folder, 'claims');
-    this.#provisioner = new Provisioner({ client: plane.admin, folder, nodeName, run });
+    this.#provisioner = new Provisioner({ client: plane.admin, folder, node: { name: nodeName, run } });
   }
 
   /** Pods and Services answer on their own addresses; their names need this server. */
@@ -90,8 +90,7 @@ export class RunningNode {
     await this.#run('kubelet', this.#kubeletFlags());
     await this.#run('kube-proxy', this.#kubeProxyFlags());
     await this.#run('coredns', ['-conf', this.#file('Corefile')]);
-    await this.plane.admin.applyYaml(storageClasses);
-    this.#provisioner.start();
+    await this.#provisioner.start();
     const ref = { apiVersion: 'v1', kind: 'Node', name: nodeName };
     const isReady = async (): Promise<boolean> => {
       const node = await this.plane.admin.find(ref);

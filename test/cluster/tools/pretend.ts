@@ -1,6 +1,9 @@
 // Nodes and pods that only exist as objects: what a kubelet would report is patched in, so that no container runs.
 // Never runs anything; nobody but the test changes such a status again, since nobody else speaks for the node.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeClient, KubeObject } from './kube-client.ts';
+
+const pollMs = 100;
 
 export interface PretendNode {
   readonly name: string;
@@ -113,4 +116,72 @@ export async function finishPod(
 ): Promise<void> {
   const path = `/api/v1/namespaces/${pod.namespace}/pods/${pod.name}`;
   await admin.send('DELETE', path, { gracePeriodSeconds: 0 });
+}
+
+export interface PretendKubeletOptions {
+  readonly client: KubeClient;
+  readonly namespace?: string;
+  /** What to say of a pod that a node was found for; undefined = nothing yet, it is asked again. */
+  readonly starting?: (pod: KubeObject) => PodReport | undefined | Promise<PodReport | undefined>;
+  /** Resolves when the pod's processes have ended; then the pod is gone. */
+  readonly ending?: (pod: KubeObject) => void | Promise<void>;
+}
+
+/** Answers for every pod that has a node: without orders, each runs at once and is gone when it is deleted. */
+export class PretendKubelet {
+  readonly #options: PretendKubeletOptions;
+  readonly #stopped = new AbortController();
+  readonly #started = new Set<string>();
+  readonly #ended = new Set<string>();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: PretendKubeletOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { client, namespace } = this.#options;
+    const all = { apiVersion: 'v1', kind: 'Pod' };
+    while (!this.#stopped.signal.aborted) {
+      // The API server may be down because a test wants it so: the next round sees what this one missed.
+      const pods = await client.list(namespace === undefined ? all : { ...all, namespace }).catch(() => []);
+      for (const pod of pods) {
+        if (pod['spec'].nodeName !== undefined) void this.#see(pod).catch(() => this.#forget(pod));
+      }
+      await sleep(pollMs, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
+    }
+  }
+
+  #forget(pod: KubeObject): void {
+    this.#started.delete(uidOf(pod));
+    this.#ended.delete(uidOf(pod));
+  }
+
+  async #see(pod: KubeObject): Promise<void> {
+    const { client, starting, ending } = this.#options;
+    const ref = { name: pod.metadata.name, namespace: pod.metadata.namespace ?? '' };
+    const seen = pod.metadata.deletionTimestamp === undefined ? this.#started : this.#ended;
+    if (seen.has(uidOf(pod))) return;
+    seen.add(uidOf(pod));
+    if (seen === this.#ended) {
+      await ending?.(pod);
+      return finishPod(client, ref);
+    }
+    const report = starting === undefined ? {} : await starting(pod);
+    if (report === undefined) this.#started.delete(uidOf(pod));
+    else await reportPod(client, ref, report);
+  }
+}
+
+function uidOf(pod: KubeObject): string {
+  return pod.metadata.uid ?? '';
 }

@@ -9,7 +9,7 @@ const pollMs = 200;
 const provisioner = 'bigo.test/folder';
 
 /** `sized` claims are full when they are full; `local` ones are as large as the disk. Both may grow. */
-export const storageClasses = `
+const storageClasses = `
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: local, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
@@ -27,9 +27,12 @@ allowVolumeExpansion: true
 export interface ProvisionerOptions {
   readonly client: KubeClient;
   readonly folder: string;
-  readonly nodeName: string;
-  /** Runs a command where the node mounts its volumes. */
-  readonly run: (...command: readonly string[]) => unknown;
+  /** The real node that mounts the volumes; without one they are objects only, and fit every pretended node. */
+  readonly node?: {
+    readonly name: string;
+    /** Runs a command where this node mounts. */
+    readonly run: (...command: readonly string[]) => unknown;
+  };
 }
 
 export class Provisioner {
@@ -46,7 +49,8 @@ export class Provisioner {
     return path.join(this.#options.folder, `pvc-${claim.metadata.uid}`);
   }
 
-  start(): void {
+  async start(): Promise<void> {
+    await this.#options.client.applyYaml(storageClasses);
     this.#loop = this.#run();
   }
 
@@ -79,7 +83,7 @@ export class Provisioner {
   }
 
   async #provide(claim: KubeObject, medium: string): Promise<void> {
-    const { client, nodeName, run } = this.#options;
+    const { client, node } = this.#options;
     const folder = this.folderOf(claim);
     const name = path.basename(folder);
     if ((await client.find({ apiVersion: 'v1', kind: 'PersistentVolume', name })) !== undefined) return;
@@ -88,7 +92,7 @@ export class Provisioner {
     // As a fresh disk: only root may write, until the kubelet gives it to the pod's fsGroup.
     await chmod(folder, 0o755);
     if (medium === 'Memory')
-      run('mount', '-t', 'tmpfs', '-o', `mode=755,size=${tmpfsSize(size)}`, 'tmpfs', folder);
+      node?.run('mount', '-t', 'tmpfs', '-o', `mode=755,size=${tmpfsSize(size)}`, 'tmpfs', folder);
     const { namespace, uid } = claim.metadata;
     await client.create({
       apiVersion: 'v1',
@@ -100,8 +104,7 @@ export class Provisioner {
         persistentVolumeReclaimPolicy: 'Delete',
         storageClassName: claim['spec'].storageClassName,
         claimRef: { kind: 'PersistentVolumeClaim', name: claim.metadata.name, namespace, uid },
-        local: { path: folder },
-        nodeAffinity: { required: { nodeSelectorTerms: [onNode(nodeName)] } },
+        ...sourceOf(folder, node?.name),
       },
     });
   }
@@ -110,9 +113,9 @@ export class Provisioner {
   async #grow(claim: KubeObject, medium: string): Promise<void> {
     const wanted = String(claim['spec'].resources.requests.storage);
     if (claim['status'].capacity?.storage === wanted) return;
-    const { client, run } = this.#options;
+    const { client, node } = this.#options;
     const folder = this.folderOf(claim);
-    if (medium === 'Memory') run('mount', '-o', `remount,size=${tmpfsSize(wanted)}`, folder);
+    if (medium === 'Memory') node?.run('mount', '-o', `remount,size=${tmpfsSize(wanted)}`, folder);
     const capacity = { capacity: { storage: wanted } };
     const volume = { apiVersion: 'v1', kind: 'PersistentVolume', name: path.basename(folder) };
     await client.patch(volume, { spec: capacity });
@@ -123,17 +126,20 @@ export class Provisioner {
 
   async #reclaim(volume: KubeObject): Promise<void> {
     if (volume['spec'].persistentVolumeReclaimPolicy !== 'Delete') return;
-    const { client, run } = this.#options;
-    const folder = String(volume['spec'].local.path);
+    const { client, node, folder: folders } = this.#options;
     const { name } = volume.metadata;
+    const folder = path.join(folders, name);
     await client.delete({ apiVersion: 'v1', kind: 'PersistentVolume', name });
-    if (volume['spec'].storageClassName === 'sized') run('umount', folder);
+    if (volume['spec'].storageClassName === 'sized') node?.run('umount', folder);
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-function onNode(name: string): object {
-  return { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [name] }] };
+function sourceOf(folder: string, nodeName: string | undefined): object {
+  if (nodeName === undefined) return { hostPath: { path: folder } };
+  const here = { key: 'kubernetes.io/hostname', operator: 'In', values: [nodeName] };
+  const required = { nodeSelectorTerms: [{ matchExpressions: [here] }] };
+  return { local: { path: folder }, nodeAffinity: { required } };
 }
 
 /** tmpfs knows k, m and g, and means powers of two by them. */
