@@ -6,6 +6,9 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { modelKey } from './api/names.ts';
 import type { GatewaySettings } from './api/settings.ts';
+import type { Fleet } from './fleet/types.ts';
+import type { Clock } from './platform/clock.ts';
+import type { FollowedPods, FollowOptions } from './fleet/follow-pods.ts';
 import type { Mount } from './gateway/handle.ts';
 import type { Log } from './platform/log.ts';
 import { stateDir } from './platform/run-file.ts';
@@ -36,21 +39,18 @@ const components: Components = {
 
 const firstLookMsMax = 5_000;
 
+type PodsShared = Pick<FollowOptions, 'clock' | 'log' | 'version'>;
 type MountedStart = Pick<GatewayStart, 'settings' | 'log'> & { readonly mount?: Mount };
 
 /** A gateway with the fleet that it looks at and the routes that change models: started and ended together. */
 async function startGateway({ settings, log, mount }: MountedStart): Promise<RunningGateway> {
-  const [{ createFleet }, gateway, { createModelRoutes }, { systemClock: clock }, { versionInfo }] =
-    await Promise.all([
-      import('./fleet/fleet.ts'),
-      import('./gateway/gateway.ts'),
-      import('./gateway/models/routes.ts'),
-      import('./platform/clock.ts'),
-      import('./cli/version.ts'),
-    ]);
+  const [gateway, { createModelRoutes }] = await Promise.all([
+    import('./gateway/gateway.ts'),
+    import('./gateway/models/routes.ts'),
+  ]);
   let current = settings;
-  const shared = { clock, log, instanceId: randomUUID() };
-  const fleet = createFleet({ ...shared, rng: Math.random, specs: settings.backends });
+  const seen = await startFleet(settings, log);
+  const { fleet, pods, shared, version } = seen;
   const models = createModelRoutes({
     ...shared,
     fleet,
@@ -59,20 +59,21 @@ async function startGateway({ settings, log, mount }: MountedStart): Promise<Run
   });
   const stopRest = async () => {
     await models.stop();
-    await fleet.stop();
+    await seen.stop();
   };
-  fleet.start();
-  // Before the first answers every model would be "not found".
-  await Promise.race([fleet.refresh(), sleep(firstLookMsMax, undefined, { ref: false })]);
   try {
-    const { version } = versionInfo(process.env);
-    const running = await gateway.startGateway(settings, {
+    const running = await gateway.startGateway(seen.withPods(settings), {
       ...shared,
       rng: Math.random,
       fleet,
       version,
       models,
+      ...(pods !== undefined && { onLoadFailed: pods.onLoadFailed }),
       ...(mount !== undefined && { mount }),
+    });
+    pods?.follow(({ specs, draining }) => {
+      running.setBackends(seen.withPods(current).backends);
+      for (const { name } of specs) fleet.setDraining(name, draining.has(name), 'pod');
     });
     return {
       url: running.url,
@@ -83,14 +84,66 @@ async function startGateway({ settings, log, mount }: MountedStart): Promise<Run
         await stopRest();
       },
       reload: async next => {
-        await running.reload(next);
+        await running.reload(seen.withPods(next));
         current = next;
+        if (next.kubernetes !== undefined) pods?.use(next.kubernetes);
       },
     };
   } catch (error) {
     await stopRest();
     throw error;
   }
+}
+
+interface StartedFleet {
+  readonly fleet: Fleet;
+  /** Undefined: backends are named, not found. */
+  readonly pods: FollowedPods | undefined;
+  readonly shared: { readonly clock: Clock; readonly log: Log; readonly instanceId: string };
+  readonly version: string;
+  withPods(settings: GatewaySettings): GatewaySettings;
+  stop(): Promise<void>;
+}
+
+/** Looks once before it returns: until then every model would be "not found". */
+async function startFleet(settings: GatewaySettings, log: Log): Promise<StartedFleet> {
+  const [{ createFleet }, { systemClock: clock }, { versionInfo }] = await Promise.all([
+    import('./fleet/fleet.ts'),
+    import('./platform/clock.ts'),
+    import('./cli/version.ts'),
+  ]);
+  const shared = { clock, log, instanceId: randomUUID() };
+  const { version } = versionInfo(process.env);
+  const pods = await watchPods(settings, { clock, log, version });
+  const fleet = createFleet({
+    ...shared,
+    rng: Math.random,
+    specs: settings.backends,
+    isComplete: () => pods?.discovery.isSynced ?? true,
+  });
+  const withPods = (next: GatewaySettings) => ({
+    ...next,
+    backends: [...next.backends, ...(pods?.discovery.latest.specs ?? [])],
+  });
+  fleet.start();
+  pods?.discovery.start();
+  const firstLook = async () => {
+    await pods?.discovery.synced;
+    fleet.setBackends(withPods(settings).backends);
+    await fleet.refresh();
+  };
+  await Promise.race([firstLook(), sleep(firstLookMsMax, undefined, { ref: false })]);
+  const stop = async () => {
+    await pods?.stop();
+    await fleet.stop();
+  };
+  return { fleet, pods, shared, version, withPods, stop };
+}
+
+async function watchPods(settings: GatewaySettings, shared: PodsShared): Promise<FollowedPods | undefined> {
+  if (settings.kubernetes === undefined) return undefined;
+  const { followPods } = await import('./fleet/follow-pods.ts');
+  return followPods(settings.kubernetes, { ...shared, env: process.env, rng: Math.random, wallMs: Date.now });
 }
 
 /** The manager speaks to the gateway by HTTP only, as if it were on another machine. */

@@ -196,6 +196,11 @@ const kubernetes = z.strictObject({
     'Namespace of these pods. Absent = the namespace of the gateway.',
     text('must be a namespace').optional(),
   ),
+  kubeconfig: keyed(
+    'path',
+    'Kubeconfig file of the cluster. Absent = the service account of the pod.',
+    text('must be a path').optional(),
+  ),
   port: keyed('whole', 'Port of Ollama in these pods.', whole(1, 65_535).prefault(11_434)),
   agent_port: keyed('whole', 'Port of `bigo agent` in these pods.', whole(1, 65_535).optional()),
   slots: keyed(

@@ -18,6 +18,8 @@ export interface KubernetesDiscovery {
   readonly selector: string;
   /** Absent = the gateway's own. */
   readonly namespace?: string;
+  /** Absent = the service account of the pod. */
+  readonly kubeconfig?: string;
   readonly port: number;
   /** Of `bigo agent` in each pod. */
   readonly agentPort?: number;

@@ -5,7 +5,7 @@ import { sameView, wasAsked, type BackendRecord, type Probe } from './core/recor
 import { DEFAULT_TIMING, type Timing } from './core/timing.ts';
 import { FactStore } from './facts.ts';
 import { Poller, type PollerDeps } from './poller.ts';
-import type { Fleet, FleetDeps } from './types.ts';
+import type { DrainSource, Fleet, FleetDeps } from './types.ts';
 
 const backendsMax = 1024;
 const connectMsMax = 3_000;
@@ -20,6 +20,7 @@ class PolledFleet implements Fleet {
   readonly #http = createHttpClient({ connectMsMax });
   readonly #facts: FactStore;
   readonly #listeners = new Set<(snapshot: FleetSnapshot) => void>();
+  readonly #drains = new Map<string, Set<DrainSource>>();
   #pollers = new Map<string, Poller>();
   #snapshot: FleetSnapshot;
   #started = false;
@@ -68,12 +69,19 @@ class PolledFleet implements Fleet {
     this.#pollers = new Map(specs.map(spec => [spec.name, this.#keepOrMake(spec, before.get(spec.name))]));
     const kept = new Set(this.#pollers.values());
     for (const poller of before.values()) if (!kept.has(poller)) void poller.stop();
+    for (const name of this.#drains.keys()) if (!this.#pollers.has(name)) this.#drains.delete(name);
     if (this.#started) for (const poller of kept) poller.start();
     this.#publish();
   }
 
-  setDraining(name: string, draining: boolean): void {
-    this.#pollers.get(name)?.apply({ type: 'draining', on: draining });
+  setDraining(name: string, draining: boolean, source: DrainSource = 'admin'): void {
+    const poller = this.#pollers.get(name);
+    if (poller === undefined) return;
+    const sources = this.#drains.get(name) ?? new Set();
+    if (draining) sources.add(source);
+    else sources.delete(source);
+    this.#drains.set(name, sources);
+    poller.apply({ type: 'draining', on: sources.size > 0 });
   }
 
   forgetModel(name: string, key: string): void {
@@ -98,7 +106,8 @@ class PolledFleet implements Fleet {
   }
 
   ready(): boolean {
-    return [...this.#pollers.values()].every(poller => wasAsked(poller.record));
+    const isComplete = this.#deps.isComplete?.() ?? true;
+    return isComplete && [...this.#pollers.values()].every(poller => wasAsked(poller.record));
   }
 
   #ask(name: string, probes: readonly Probe[]): void {
@@ -108,6 +117,7 @@ class PolledFleet implements Fleet {
   // A backend under another address or identity is another backend; slots and class only change what is said about it.
   #keepOrMake(spec: BackendSpec, poller: Poller | undefined): Poller {
     if (poller === undefined || placeOf(spec) !== placeOf(poller.record.view.spec)) {
+      this.#drains.delete(spec.name);
       return new Poller(spec, this.#pollerDeps());
     }
     if (JSON.stringify(spec) !== JSON.stringify(poller.record.view.spec))

@@ -19,7 +19,12 @@ export interface FleetDeps {
   /** Sent with every probe, and compared with what /api/version answers: a backend that is ourselves is a loop. */
   readonly instanceId: string;
   readonly timing?: Partial<Timing>;
+  /** False while more backends may be told of that there are: then the fleet is not ready. */
+  readonly isComplete?: () => boolean;
 }
+
+/** Who wants a backend drained: a person or an agent at the admin port, or the backend's own pod. Each takes back only its own wish. */
+export type DrainSource = 'admin' | 'pod';
 
 export interface Fleet {
   /** `seq` stays the same while only the age of what is known changes. */
@@ -31,7 +36,7 @@ export interface Fleet {
   refresh(name?: string): Promise<void>;
   /** Live reload: what is unchanged keeps its state. */
   setBackends(specs: readonly BackendSpec[]): void;
-  setDraining(name: string, draining: boolean): void;
+  setDraining(name: string, draining: boolean, source?: DrainSource): void;
   /** The backend said 404 for a model that it was thought to have. */
   forgetModel(name: string, key: string): void;
   /** Hints from the request path: what they say is checked by a probe at once, not believed. */

@@ -1,4 +1,5 @@
 // What the parts of one running gateway share. Made once by gateway.ts; only `settings`, `draining` and the byte count change.
+import type { BackendSpec } from '../api/fleet.ts';
 import type { GatewaySettings } from '../api/settings.ts';
 import type { Fleet } from '../fleet/types.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -40,6 +41,7 @@ export interface GatewayContext {
   readonly log: Log;
   readonly requestLog: LineWriter;
   readonly fleet: Fleet;
+  readonly onLoadFailed: (backend: BackendSpec, model: string) => void;
   readonly http: HttpClient;
   readonly upstream: Upstream;
   readonly loop: Loop<SchedulerView>;

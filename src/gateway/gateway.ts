@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BigoError } from '../api/errors.ts';
+import type { BackendSpec } from '../api/fleet.ts';
 import type { GatewaySettings } from '../api/settings.ts';
 import { modelKey } from '../api/names.ts';
 import type { Fleet } from '../fleet/types.ts';
@@ -43,6 +44,8 @@ export interface GatewayDeps {
   readonly instanceId: string;
   readonly version: string;
   readonly models: ModelRoutes;
+  /** A model could not be loaded there, by its own fault and not by the backend's. */
+  readonly onLoadFailed?: (backend: BackendSpec, model: string) => void;
   /** Between two questions whether a silent backend is frozen. */
   readonly mount?: Mount;
   readonly frozenProbeMs?: number;
@@ -55,6 +58,8 @@ export interface Gateway {
   drain(): Promise<void>;
   /** At once: what runs is cut with an error. */
   close(): Promise<void>;
+  /** Backends that were found since; everything else stays. */
+  setBackends(backends: readonly BackendSpec[]): void;
   /** Everything but the addresses and the journal's folder. Throws, and changes nothing, when the settings are wrong. */
   reload(settings: GatewaySettings): Promise<void>;
 }
@@ -162,6 +167,15 @@ class RunningGateway implements Gateway {
     context.log.info({ backends: settings.backends.length }, 'configuration reloaded');
   }
 
+  setBackends(backends: readonly BackendSpec[]): void {
+    const { context } = this;
+    if (this.closing !== undefined) return;
+    context.settings = { ...context.settings, backends };
+    context.upstream.setBackends(backends);
+    context.fleet.setBackends(backends);
+    context.loop.feed({ type: 'tick' });
+  }
+
   private async shut(): Promise<void> {
     const { context } = this;
     context.draining = true;
@@ -221,6 +235,7 @@ function makeContext(settings: GatewaySettings, deps: GatewayDeps, brain: BrainP
     mount: deps.mount,
     requestLog: new LineWriter(log, 'request'),
     fleet: deps.fleet,
+    onLoadFailed: deps.onLoadFailed ?? (() => {}),
     http: createHttpClient({ connectMsMax: settings.time.connectMsMax }),
     upstream,
     loop: new Loop<SchedulerView>({ scheduler: brain.scheduler, clock, loads: brain.loads }),

@@ -82,6 +82,12 @@ export class Loads implements LoadPerformer {
         : { type: 'load_failed', ...pick(effect), ...result },
     );
     context.fleet.noteLoaded(effect.backend);
+    if (result?.fault === 'model') this.doubt(effect);
+  }
+
+  private doubt({ backend, model }: LoadEffect): void {
+    const target = this.need().upstream.get(backend);
+    if (target !== undefined) this.need().onLoadFailed(target.spec, model);
   }
 
   /** Undefined = loaded. */

@@ -25,6 +25,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   'gateway.admin_token': 'a-long-random-text',
   'gateway.kubernetes.selector': 'app.kubernetes.io/name=ollama',
   'gateway.kubernetes.namespace': 'ollama',
+  'gateway.kubernetes.kubeconfig': 'kubeconfig.yaml',
   'gateway.kubernetes.agent_port': '11435',
   'gateway.kubernetes.slots': '4',
   'gateway.kubernetes.store': 'shared',

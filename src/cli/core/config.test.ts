@@ -61,6 +61,7 @@ const VALUES: Readonly<Record<string, readonly [good: unknown, bad: unknown]>> =
   'gateway.anonymous_role': ['inference', 'root'],
   'gateway.kubernetes.selector': ['app.kubernetes.io/name=ollama', ''],
   'gateway.kubernetes.namespace': ['ollama', 1],
+  'gateway.kubernetes.kubeconfig': ['kubeconfig', 0],
   'gateway.kubernetes.port': [11_434, 0],
   'gateway.kubernetes.agent_port': [11_435, 70_000],
   'gateway.kubernetes.slots': [4, 0],

@@ -1,0 +1,135 @@
+// Pods as the backends of a gateway: watched by label, drained when they end or a drain is planned, slots shared among gateways.
+// Never asks for EndpointSlices: a headless Service that publishes pods before they are ready calls them ready for ever.
+import type { BackendSpec } from '../api/fleet.ts';
+import type { KubernetesDiscovery } from '../api/settings.ts';
+import type { KubeClient } from '../platform/kube/client.ts';
+import { backendsOf, drainingOf, readyGateways, replacedNames, type PodView } from './core/pods.ts';
+import { PodWatch } from './pod-watch.ts';
+import type { Log } from './types.ts';
+
+export interface PodBackends {
+  readonly specs: readonly BackendSpec[];
+  readonly draining: ReadonlySet<string>;
+}
+
+export interface PodDiscoveryOptions {
+  readonly client: Pick<KubeClient, 'list' | 'watch'>;
+  /** Of this process; for discoveries that name none. */
+  readonly namespace: string;
+  readonly wallMs: () => number;
+  readonly rng: () => number;
+  readonly log: Log;
+  readonly onChange: (backends: PodBackends) => void;
+}
+
+const timerMsMax = 60_000;
+
+export class PodDiscovery {
+  readonly #options: PodDiscoveryOptions;
+  #wish: KubernetesDiscovery;
+  #pods: PodWatch;
+  #gateways: PodWatch | undefined;
+  #before: readonly PodView[] = [];
+  #told = '';
+  #latest: PodBackends = { specs: [], draining: new Set() };
+  readonly #firstTold = Promise.withResolvers<void>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(wish: KubernetesDiscovery, options: PodDiscoveryOptions) {
+    this.#options = options;
+    this.#wish = wish;
+    this.#pods = this.#watch(wish.selector);
+    this.#gateways = this.#watchGateways();
+  }
+
+  /** Every pod that there is was told of. */
+  get isSynced(): boolean {
+    return this.#pods.isSynced;
+  }
+
+  /** Resolves with the first list. */
+  get synced(): Promise<void> {
+    return this.#firstTold.promise;
+  }
+
+  get latest(): PodBackends {
+    return this.#latest;
+  }
+
+  start(): void {
+    this.#pods.start();
+    this.#gateways?.start();
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    await Promise.all([this.#pods.stop(), this.#gateways?.stop()]);
+  }
+
+  /** Live reload: only another selector or namespace begins anew. */
+  use(wish: KubernetesDiscovery): void {
+    const old = this.#wish;
+    this.#wish = wish;
+    if (old.selector !== wish.selector || old.namespace !== wish.namespace) {
+      void this.#pods.stop();
+      this.#pods = this.#watch(wish.selector);
+      this.#pods.start();
+    }
+    if (old.gatewaySelector !== wish.gatewaySelector || old.namespace !== wish.namespace) {
+      void this.#gateways?.stop();
+      this.#gateways = this.#watchGateways();
+      this.#gateways?.start();
+    }
+    this.#tell();
+  }
+
+  #watchGateways(): PodWatch | undefined {
+    const { gatewaySelector } = this.#wish;
+    return gatewaySelector === undefined ? undefined : this.#watch(gatewaySelector);
+  }
+
+  #watch(selector: string): PodWatch {
+    const { client, namespace, rng, log } = this.#options;
+    return new PodWatch({
+      client,
+      rng,
+      log,
+      selector,
+      namespace: this.#wish.namespace ?? namespace,
+      onChange: () => this.#tell(),
+    });
+  }
+
+  #tell(): void {
+    if (!this.#pods.isSynced) return;
+    const { pods } = this.#pods;
+    const { log, wallMs, onChange } = this.#options;
+    const replaced = replacedNames(this.#before, pods);
+    this.#before = pods;
+    const draining = drainingOf(pods, wallMs());
+    this.#wakeAt(draining.changesAtMs);
+    const gateways = readyGateways(this.#gateways?.pods ?? []);
+    const specs = backendsOf(pods, this.#wish, gateways);
+    // What was known of the old pod must not be believed of the new one.
+    if (replaced.size > 0)
+      onChange({ specs: specs.filter(spec => !replaced.has(spec.name)), draining: draining.names });
+    const told = JSON.stringify([specs, [...draining.names].sort()]);
+    if (told === this.#told && replaced.size === 0) return;
+    this.#told = told;
+    log.info(
+      { pods: specs.map(spec => spec.name), draining: [...draining.names], gateways },
+      'pods that are backends',
+    );
+    this.#latest = { specs, draining: draining.names };
+    this.#firstTold.resolve();
+    onChange(this.#latest);
+  }
+
+  /** A planned drain ends by itself. */
+  #wakeAt(changesAtMs: number | undefined): void {
+    clearTimeout(this.#timer);
+    if (changesAtMs === undefined) return;
+    const waitMs = Math.min(timerMsMax, Math.max(0, changesAtMs - this.#options.wallMs()) + 1);
+    this.#timer = setTimeout(() => this.#tell(), waitMs).unref();
+  }
+}
