@@ -1,0 +1,127 @@
+// What the operator has seen of the cluster: the newest version of each object, frozen. Never asks the server.
+import type { KubeObject } from '../api/kube-object.ts';
+import type { KubeKind } from '../platform/kube/paths.ts';
+
+export type CacheChange =
+  | { readonly type: 'set'; readonly object: KubeObject; readonly before: KubeObject | undefined }
+  | { readonly type: 'gone'; readonly object: KubeObject };
+
+type Listener = (kind: KubeKind, change: CacheChange) => void;
+
+/** Objects of one kind by `namespace/name`. */
+type Objects = Map<string, KubeObject>;
+
+export class Cache {
+  private readonly byKind = new Map<string, Objects>();
+  /** Children by the resource that they belong to. */
+  private readonly byOwner = new Map<string, Map<string, KubeObject>>();
+  private readonly ownerOf: (object: KubeObject) => string | undefined;
+  private readonly listener: Listener;
+
+  constructor(ownerOf: (object: KubeObject) => string | undefined, listener: Listener) {
+    this.ownerOf = ownerOf;
+    this.listener = listener;
+  }
+
+  get(kind: KubeKind, key: string): KubeObject | undefined {
+    return this.byKind.get(kind.kind)?.get(key);
+  }
+
+  keys(kind: KubeKind): string[] {
+    return [...(this.byKind.get(kind.kind)?.keys() ?? [])];
+  }
+
+  all(kind: KubeKind): KubeObject[] {
+    return [...(this.byKind.get(kind.kind)?.values() ?? [])];
+  }
+
+  children(owner: string): KubeObject[] {
+    return [...(this.byOwner.get(owner)?.values() ?? [])];
+  }
+
+  /** What a list said: everything else of its namespace is gone, also when nobody saw it go. */
+  replace(kind: KubeKind, namespace: string | undefined, items: readonly KubeObject[]): void {
+    const seen = new Set(items.map(objectKey));
+    for (const [key, object] of this.byKind.get(kind.kind) ?? []) {
+      if (namespace !== undefined && object.metadata.namespace !== namespace) continue;
+      if (!seen.has(key)) this.remove(kind, object);
+    }
+    for (const item of items) this.put(kind, item);
+  }
+
+  /** An event, or the answer to a write of ours. What is older than what is known is passed over. */
+  set(kind: KubeKind, object: KubeObject): void {
+    const before = this.get(kind, objectKey(object));
+    if (before !== undefined && isOlder(object, before)) return;
+    this.put(kind, object);
+  }
+
+  delete(kind: KubeKind, object: KubeObject): void {
+    const before = this.get(kind, objectKey(object));
+    if (before === undefined) return;
+    const isAnother = before.metadata.uid !== object.metadata.uid;
+    if (isAnother && isOlder(object, before)) return;
+    this.remove(kind, before);
+  }
+
+  private put(kind: KubeKind, object: KubeObject): void {
+    const key = objectKey(object);
+    const objects = this.byKind.get(kind.kind) ?? new Map<string, KubeObject>();
+    this.byKind.set(kind.kind, objects);
+    const before = objects.get(key);
+    if (isSameVersion(before, object)) return;
+    freeze(object);
+    objects.set(key, object);
+    if (before !== undefined) this.unlink(kind, before);
+    this.link(kind, object);
+    this.listener(kind, { type: 'set', object, before });
+  }
+
+  private remove(kind: KubeKind, object: KubeObject): void {
+    this.byKind.get(kind.kind)?.delete(objectKey(object));
+    this.unlink(kind, object);
+    this.listener(kind, { type: 'gone', object });
+  }
+
+  private link(kind: KubeKind, object: KubeObject): void {
+    const owner = this.ownerOf(object);
+    if (owner === undefined) return;
+    const children = this.byOwner.get(owner) ?? new Map<string, KubeObject>();
+    this.byOwner.set(owner, children);
+    children.set(`${kind.kind} ${objectKey(object)}`, object);
+  }
+
+  private unlink(kind: KubeKind, object: KubeObject): void {
+    const owner = this.ownerOf(object);
+    if (owner === undefined) return;
+    const children = this.byOwner.get(owner);
+    children?.delete(`${kind.kind} ${objectKey(object)}`);
+    if (children?.size === 0) this.byOwner.delete(owner);
+  }
+}
+
+export function objectKey({ metadata }: KubeObject): string {
+  return `${metadata.namespace ?? ''}/${metadata.name}`;
+}
+
+function isSameVersion(before: KubeObject | undefined, now: KubeObject): boolean {
+  return (
+    before !== undefined &&
+    before.metadata.uid === now.metadata.uid &&
+    before.metadata.resourceVersion === now.metadata.resourceVersion
+  );
+}
+
+/** Versions are numbers of the store (KEP-5504); one that is not a number counts as newer. */
+function isOlder(object: KubeObject, before: KubeObject): boolean {
+  const version = object.metadata.resourceVersion ?? '';
+  const known = before.metadata.resourceVersion ?? '';
+  if (!/^\d+$/.test(version) || !/^\d+$/.test(known)) return false;
+  return version.length === known.length ? version < known : version.length < known.length;
+}
+
+function freeze(value: unknown): void {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return;
+  Object.freeze(value);
+  for (const inner of Object.values(value)) freeze(inner);
+}

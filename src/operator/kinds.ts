@@ -1,0 +1,112 @@
+// The kinds of objects that the operator watches, and which of them hang on an optional part of the cluster.
+// Never a Secret: those are read by name, one at a time.
+import { API_VERSION, KIND, PLURAL } from '../api/ollama-deployment/resource.ts';
+import type { KubeObject } from '../api/kube-object.ts';
+import type { KubeKind } from '../platform/kube/paths.ts';
+import { FIELD_MANAGER } from './core/plan.ts';
+
+const kind = (apiVersion: string, name: string, plural: string): KubeKind => ({
+  apiVersion,
+  kind: name,
+  plural,
+  isNamespaced: true,
+});
+
+export const DEPLOYMENT_RESOURCE = kind(API_VERSION, KIND, PLURAL);
+export const POD = kind('v1', 'Pod', 'pods');
+export const CLAIM = kind('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
+export const SECRET = kind('v1', 'Secret', 'secrets');
+export const LEASE = kind('coordination.k8s.io/v1', 'Lease', 'leases');
+export const EVENT = kind('events.k8s.io/v1', 'Event', 'events');
+export const STATEFUL_SET = kind('apps/v1', 'StatefulSet', 'statefulsets');
+export const NODE: KubeKind = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', isNamespaced: false };
+export const STORAGE_CLASS: KubeKind = {
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'StorageClass',
+  plural: 'storageclasses',
+  isNamespaced: false,
+};
+
+/** What a resource becomes; each is watched, so that a change by hand is put right. */
+export const CHILD_KINDS: readonly KubeKind[] = [
+  kind('v1', 'ServiceAccount', 'serviceaccounts'),
+  kind('v1', 'ConfigMap', 'configmaps'),
+  kind('v1', 'Service', 'services'),
+  CLAIM,
+  kind('rbac.authorization.k8s.io/v1', 'Role', 'roles'),
+  kind('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings'),
+  kind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
+  kind('networking.k8s.io/v1', 'Ingress', 'ingresses'),
+  kind('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
+  kind('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers'),
+  STATEFUL_SET,
+  kind('apps/v1', 'Deployment', 'deployments'),
+];
+
+/** Asked for by discovery; absent ones are a condition, never a loop. */
+export const OPTIONAL_KINDS: readonly KubeKind[] = [
+  kind('monitoring.coreos.com/v1', 'ServiceMonitor', 'servicemonitors'),
+  kind('monitoring.coreos.com/v1', 'PrometheusRule', 'prometheusrules'),
+  kind('keda.sh/v1alpha1', 'ScaledObject', 'scaledobjects'),
+];
+
+const ALL_KINDS = [...CHILD_KINDS, ...OPTIONAL_KINDS, POD, SECRET];
+
+export function kindOf(object: Pick<KubeObject, 'apiVersion' | 'kind'>): KubeKind {
+  const found = ALL_KINDS.find(known => known.kind === object.kind && known.apiVersion === object.apiVersion);
+  if (found === undefined) throw new RangeError(`${object.apiVersion} ${object.kind} is not watched`);
+  return found;
+}
+
+/** Takes out what nobody here reads: it is most of what an object weighs. */
+export function trim(kind: KubeKind): (object: KubeObject) => KubeObject {
+  if (kind === POD) return trimPod;
+  if (kind === NODE) return trimNode;
+  return trimManaged;
+}
+
+function trimManaged(object: KubeObject): KubeObject {
+  const { managedFields, annotations, ...metadata } = object.metadata;
+  const own = managedFields?.filter(({ manager }) => manager === FIELD_MANAGER);
+  const { [LAST_APPLIED]: _copy, ...kept } = annotations ?? {};
+  return {
+    ...object,
+    metadata: {
+      ...metadata,
+      ...(annotations === undefined ? {} : { annotations: kept }),
+      ...(own === undefined ? {} : { managedFields: own }),
+    },
+  };
+}
+
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+function trimPod(pod: KubeObject): KubeObject {
+  const { managedFields: _managed, annotations: _annotations, ...metadata } = pod.metadata;
+  const { nodeName, volumes } = (pod['spec'] ?? {}) as {
+    readonly nodeName?: string;
+    readonly volumes?: readonly object[];
+  };
+  const claims = volumes?.filter(volume => 'persistentVolumeClaim' in volume) ?? [];
+  const spec = { ...(nodeName === undefined ? {} : { nodeName }), volumes: claims };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, spec, status: pod['status'] };
+}
+
+function trimNode(node: KubeObject): KubeObject {
+  const { name, uid, resourceVersion } = node.metadata;
+  const { conditions } = (node['status'] ?? {}) as {
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+  const ready = conditions?.find(({ type }) => type === 'Ready');
+  const metadata = {
+    name,
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  };
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata,
+    status: { conditions: ready === undefined ? [] : [{ type: ready.type, status: ready.status }] },
+  };
+}

@@ -1,0 +1,78 @@
+// The Secrets of the resources: read by name, made when they lack something, looked at again every now and then, for they may not be watched.
+// Never logs a value, and never takes a Secret that could not be read for one that is missing.
+import { hash, randomBytes } from 'node:crypto';
+import type { KubeObject } from '../api/kube-object.ts';
+import type { KubeClient } from '../platform/kube/client.ts';
+import { kubeCode } from '../platform/kube/kube-error.ts';
+import { pause } from './backoff.ts';
+import type { Cache } from './cache.ts';
+import type { SecretMaker } from './core/desired/secrets.ts';
+import { SECRET, trim } from './kinds.ts';
+
+/** The same forms as `bigo keys create` and the gateway's reader of keys. */
+export const secretMaker: SecretMaker = {
+  token: () => randomBytes(32).toString('base64url'),
+  apiKey: () => `bigo-${randomBytes(32).toString('base64url')}`,
+  hash: key => `sha256:${hash('sha256', key, 'hex')}`,
+};
+
+export interface SecretOptions {
+  readonly client: Pick<KubeClient, 'get'>;
+  readonly cache: Pick<Cache, 'get' | 'set' | 'delete' | 'all'>;
+  /** Each Secret is read again once in this time. */
+  readonly roundMs: number;
+}
+
+const pauseMsMin = 20;
+
+export class SecretReader {
+  private readonly options: SecretOptions;
+
+  constructor(options: SecretOptions) {
+    this.options = options;
+  }
+
+  /** From the cache, else from the server; undefined = there is none. */
+  async read(namespace: string, name: string): Promise<KubeObject | undefined> {
+    const known = this.options.cache.get(SECRET, `${namespace}/${name}`);
+    return known ?? this.fetch(namespace, name);
+  }
+
+  /** Reads all that are known, one after another, for ever. What changed or went tells the cache's listener. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { cache, roundMs } = this.options;
+    while (!signal.aborted) {
+      const secrets = cache.all(SECRET);
+      const pauseMs = Math.max(roundMs / Math.max(secrets.length, 1), pauseMsMin);
+      if (secrets.length === 0) await pause(roundMs, signal);
+      for (const { metadata } of secrets) {
+        await pause(pauseMs, signal);
+        if (signal.aborted) return;
+        // A server that does not answer now is asked again in the next round.
+        await this.fetch(metadata.namespace ?? '', metadata.name).catch(() => {});
+      }
+    }
+  }
+
+  private async fetch(namespace: string, name: string): Promise<KubeObject | undefined> {
+    const { client, cache } = this.options;
+    const ref = { kind: SECRET, namespace, name };
+    try {
+      const secret = trim(SECRET)({ ...(await client.get(ref)), apiVersion: 'v1', kind: 'Secret' });
+      cache.set(SECRET, secret);
+      return secret;
+    } catch (error) {
+      if (kubeCode(error) !== 404) throw error;
+      const known = cache.get(SECRET, `${namespace}/${name}`);
+      if (known !== undefined) cache.delete(SECRET, known);
+      return undefined;
+    }
+  }
+}
+
+export function secretTexts(secret: KubeObject | undefined): Record<string, string> {
+  const data = (secret?.['data'] ?? {}) as Readonly<Record<string, string>>;
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]),
+  );
+}
