@@ -1,4 +1,4 @@
-// Makes a fresh clone ready: installs the locked packages (Node 24 is one of them) when they are missing or outdated.
+// Makes a fresh clone ready: installs the locked packages (Node 24 is one of them) and builds the web page when either is outdated.
 // Old plain JavaScript, because it runs on whatever Node is there. Never prints to stdout, never runs package scripts.
 'use strict';
 
@@ -10,12 +10,15 @@ const path = require('node:path');
 const nodeMajorMin = 24;
 const lockPollMs = 200;
 const lockWaitMsMax = 15 * 60 * 1000;
+const buildMsMax = 5 * 60 * 1000;
 const outputBytesMax = 16 * 1024 * 1024;
 
 const root = path.resolve(process.env.BIGO_SETUP_ROOT || path.join(__dirname, '..'));
 const modules = path.join(root, 'node_modules');
 const stampFile = path.join(modules, '.bigo-setup');
 const lockFile = path.join(root, '.bigo', 'setup.lock');
+const ui = path.join(root, 'ui');
+const pageStamp = path.join(ui, 'node_modules', '.bigo-page');
 
 function say(text) {
   process.stderr.write('bigo setup: ' + text + '\n');
@@ -74,22 +77,26 @@ function pathWithoutModules() {
   return parts.filter(part => path.resolve(part) !== own).join(path.delimiter);
 }
 
-function install() {
+function npmCi(folder) {
   const command = npmCommand();
   const flags = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--loglevel=error'];
+  return childProcess.spawnSync(command[0], command[1].concat(flags), {
+    cwd: folder,
+    env: Object.assign({}, process.env, { PATH: pathWithoutModules() }),
+    encoding: 'utf8',
+    maxBuffer: outputBytesMax,
+    shell: process.platform === 'win32' && command[0] === 'npm',
+  });
+}
+
+function install() {
   say(
     'installing the locked packages and Node ' +
       nodeMajorMin +
       ' into node_modules (npm ci); takes about half a minute',
   );
   const started = Date.now();
-  const run = childProcess.spawnSync(command[0], command[1].concat(flags), {
-    cwd: root,
-    env: Object.assign({}, process.env, { PATH: pathWithoutModules() }),
-    encoding: 'utf8',
-    maxBuffer: outputBytesMax,
-    shell: process.platform === 'win32' && command[0] === 'npm',
-  });
+  const run = npmCi(root);
   if (run.error || run.status !== 0) failInstall(run);
   say('installed in ' + Math.round((Date.now() - started) / 1000) + ' s');
 }
@@ -150,7 +157,10 @@ function sleep(ms) {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+let holdsLock = false;
+
 function takeLock() {
+  if (holdsLock) return;
   const started = Date.now();
   let told = false;
   while (!tryLock()) {
@@ -166,10 +176,83 @@ function takeLock() {
     told = true;
     sleep(lockPollMs);
   }
+  holdsLock = true;
   process.on('exit', () => fs.rmSync(lockFile, { force: true }));
 }
 
+function filesUnder(folder) {
+  return fs.readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
+    const name = path.join(folder, entry.name);
+    return entry.isDirectory() ? filesUnder(name) : [name];
+  });
+}
+
+/** What the built page must have been made from: its own files, its packages, and the words it shares with the gateway. */
+function pageKey() {
+  const hash = crypto.createHash('sha256');
+  const own = ['package-lock.json', 'index.html', 'vite.config.js'].map(name => path.join(ui, name));
+  const shared = path.join(root, 'src', 'api', 'reasons.ts');
+  const files = own.concat(filesUnder(path.join(ui, 'src')), filesUnder(path.join(ui, 'public')), shared);
+  for (const file of files.sort()) {
+    hash.update('\0' + path.relative(root, file) + '\0');
+    hash.update(fs.readFileSync(file));
+  }
+  return hash.digest('hex');
+}
+
+function isPageReady(key) {
+  try {
+    return fs.readFileSync(pageStamp, 'utf8') === key && fs.existsSync(path.join(ui, 'dist', 'index.html'));
+  } catch {
+    return false;
+  }
+}
+
+/** A page that cannot be built keeps nobody from a gateway: it is told, and tried again at the next start. */
+function preparePage(key, node) {
+  say('building the web page (once)');
+  const started = Date.now();
+  const lock = path.join(ui, 'package-lock.json');
+  const have = path.join(ui, 'node_modules', '.bigo-lock');
+  const isInstalled = fs.existsSync(have) && fs.readFileSync(have, 'utf8') === fs.readFileSync(lock, 'utf8');
+  const run = isInstalled ? { status: 0 } : npmCi(ui);
+  if (!run.error && run.status === 0) {
+    fs.copyFileSync(lock, have);
+    const vite = path.join(ui, 'node_modules', 'vite', 'bin', 'vite.js');
+    const build = childProcess.spawnSync(node, [vite, 'build', '--logLevel', 'error'], {
+      cwd: ui,
+      encoding: 'utf8',
+      maxBuffer: outputBytesMax,
+      timeout: buildMsMax,
+    });
+    if (!build.error && build.status === 0) {
+      fs.writeFileSync(pageStamp, key);
+      say('built in ' + Math.round((Date.now() - started) / 1000) + ' s');
+      return;
+    }
+    sayPageFailed(build);
+    return;
+  }
+  sayPageFailed(run);
+}
+
+function sayPageFailed(run) {
+  const output = String(run.stderr || '') + String(run.stdout || '');
+  const said = run.error ? run.error.message : output.trim().split('\n').slice(-3).join(' ');
+  say('the web page could not be built; everything else works without it. It said: ' + said);
+}
+
 function main() {
+  setUpPackages();
+  if (!fs.existsSync(path.join(ui, 'package-lock.json')) || process.env.BIGO_SETUP_PAGE === 'no') return;
+  const key = pageKey();
+  if (isPageReady(key)) return;
+  takeLock();
+  if (isPageReady(key)) return;
+  preparePage(key, fs.readFileSync(stampFile, 'utf8').split('\n')[1]);
+}
+
+function setUpPackages() {
   const key = wantedKey();
   if (isReady(key)) return;
   takeLock();

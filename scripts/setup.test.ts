@@ -93,3 +93,52 @@ test('without npm it says what to install', async t => {
   assert.equal(run.code, 1);
   assert.match(run.stderr, /npm is not on PATH/);
 });
+
+/** A page whose builder is a few lines: it writes what vite would write, or fails. */
+async function addPage(clone: Clone, builder: string): Promise<void> {
+  const ui = path.join(clone.folder, 'ui');
+  for (const dir of ['src', 'public', 'node_modules/vite/bin'])
+    await mkdir(path.join(ui, dir), { recursive: true });
+  for (const name of [
+    'package-lock.json',
+    'index.html',
+    'vite.config.js',
+    'src/main.ts',
+    'public/theme.js',
+  ]) {
+    await writeFile(path.join(ui, name), '{}');
+  }
+  await mkdir(path.join(clone.folder, 'src', 'api'), { recursive: true });
+  await writeFile(path.join(clone.folder, 'src', 'api', 'reasons.ts'), '');
+  await writeFile(path.join(ui, 'node_modules', 'vite', 'bin', 'vite.js'), builder);
+}
+
+const builds = `
+const fs = require('node:fs');
+fs.mkdirSync('dist', { recursive: true });
+fs.writeFileSync('dist/index.html', 'page');
+fs.appendFileSync('built', 'x');`;
+
+test('the page is built once, and again when its source or the shared words change', async t => {
+  const clone = await freshClone(t, installs);
+  await addPage(clone, builds);
+  const built = () => readFile(path.join(clone.folder, 'ui', 'built'), 'utf8');
+  assert.match((await runSetup(clone)).stderr, /building the web page/);
+  assert.deepEqual(await runSetup(clone), { code: 0, stdout: '', stderr: '' });
+  assert.equal(await built(), 'x');
+  await writeFile(path.join(clone.folder, 'ui', 'src', 'main.ts'), 'changed');
+  await runSetup(clone);
+  await writeFile(path.join(clone.folder, 'src', 'api', 'reasons.ts'), 'changed');
+  await runSetup(clone);
+  assert.equal(await built(), 'xxx');
+});
+
+test('a page that cannot be built keeps nobody from starting, is told, and is tried again', async t => {
+  const clone = await freshClone(t, installs);
+  await addPage(clone, 'console.error("no such plugin"); process.exit(1)');
+  for (const _ of [1, 2]) {
+    const { code, stderr } = await runSetup(clone);
+    assert.equal(code, 0);
+    assert.match(stderr, /the web page could not be built; everything else works without it.*no such plugin/);
+  }
+});
