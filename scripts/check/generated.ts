@@ -1,8 +1,9 @@
 // Documents that are written from the code: `npm run docs` writes them, the check compares them.
 // Never writes while checking.
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { apiPage, commandsPage, configurationPage, errorsPage, metricsPage } from '../docs/pages.ts';
+import { admissionFile, crdFile, resourcePage } from '../docs/resource.ts';
 import { root } from './source.ts';
 
 export interface GeneratedDocument {
@@ -16,6 +17,9 @@ export const generatedDocuments: readonly GeneratedDocument[] = [
   { path: 'docs/configuration.md', text: configurationPage },
   { path: 'docs/cli.md', text: commandsPage },
   { path: 'docs/api.md', text: apiPage },
+  { path: 'docs/ollamadeployment.md', text: resourcePage },
+  { path: 'deploy/crds/ollamadeployments.yaml', text: crdFile },
+  { path: 'deploy/crds/warnings.yaml', text: admissionFile },
 ];
 
 export async function staleDocuments(documents = generatedDocuments, folder = root): Promise<string[]> {
@@ -29,5 +33,9 @@ export async function staleDocuments(documents = generatedDocuments, folder = ro
 }
 
 export async function writeDocuments(documents = generatedDocuments, folder = root): Promise<void> {
-  for (const document of documents) await writeFile(path.join(folder, document.path), await document.text());
+  for (const document of documents) {
+    const file = path.join(folder, document.path);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, await document.text());
+  }
 }

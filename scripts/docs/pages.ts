@@ -7,21 +7,8 @@ import { CONFIG_KEYS, type ConfigKey } from '../../src/api/config-keys.ts';
 import { ERRORS, type ErrorKind } from '../../src/api/errors.ts';
 import { GATEWAY_METRICS, type MetricSpec } from '../../src/api/metrics.ts';
 import { commandHelps } from './command-help.ts';
+import { code, page, table } from './page.ts';
 import { withRoutes } from './routes-table.ts';
-
-const notice = '<!-- Written by `npm run docs` from the code. Change the code, not this file. -->';
-
-function page(title: string, ...lines: readonly string[]): string {
-  return [notice, '', `# ${title}`, '', ...lines, ''].join('\n');
-}
-
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(heads), `|${heads.map(() => '---|').join('')}`, ...rows.map(line)];
-}
-
-const code = (text: string): string => `\`${text}\``;
 
 export function errorsPage(): string {
   const rows = Object.entries<ErrorKind>(ERRORS).map(([name, kind]) => {

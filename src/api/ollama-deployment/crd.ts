@@ -40,7 +40,6 @@ const nameRule: CelRule = {
   rule: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
   message:
     'metadata.name must begin with a letter, hold only small letters, digits and -, and be at most 40 long: names of pods and Services are made from it',
-  fieldPath: '.metadata.name',
 };
 
 /** JSON Schema as zod writes it -> the subset that the API server takes. */

@@ -141,7 +141,10 @@ const storageClass = (of: string) =>
   `(has(${of}.storage) && has(${of}.storage.storageClassName) ? ${of}.storage.storageClassName : '')`;
 const claim = (of: string) =>
   `(has(${of}.storage) && has(${of}.storage.existingClaim) ? ${of}.storage.existingClaim : '')`;
-const size = (of: string) => `(has(${of}.storage) && has(${of}.storage.size) ? ${of}.storage.size : '50Gi')`;
+const listed = (list: string) => `has(${list}) && 'storage' in ${list} ? string(${list}['storage'])`;
+/** As resolve.ts finds it: the size, else the storage of the resources, else the default. */
+const size = (of: string) =>
+  `(has(${of}.storage) && has(${of}.storage.size) ? ${of}.storage.size : has(${of}.resources) ? (${listed(`${of}.resources.requests`)} : ${listed(`${of}.resources.limits`)} : '50Gi') : '50Gi')`;
 
 /** They stand here, not on storage: removing the whole block must not get around them. */
 const transitionRules: readonly CelRule[] = [

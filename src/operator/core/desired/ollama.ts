@@ -34,11 +34,11 @@ export function settingsConfigMap(context: Context): KubeObject {
 }
 
 /** The pods read settings when they start, so a change of settings must change the template. */
-function settingsAnnotation(context: Context): Record<string, string> {
+function settingsAnnotation(context: Context): { annotations?: Record<string, string> } {
   const text = Object.entries(settingsData(context))
     .map(([name, value]) => `${name}=${value}`)
     .join(',');
-  return { [`${ANNOTATION_PREFIX}settings`]: text };
+  return text === '' ? {} : { annotations: { [`${ANNOTATION_PREFIX}settings`]: text } };
 }
 
 interface Role {
@@ -98,7 +98,7 @@ function podTemplate(context: Context, role: Role): Record<string, unknown> {
   const runtimeClassName = role.app === 'writer' ? undefined : ollama.gpu?.runtimeClassName;
   const selector = selectorOf(name, role.app);
   return {
-    metadata: { labels: labelsOf(name, role.app), annotations: settingsAnnotation(context) },
+    metadata: { labels: labelsOf(name, role.app), ...settingsAnnotation(context) },
     spec: {
       ...podDefaults,
       serviceAccountName: context.names.ollama,
