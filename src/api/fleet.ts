@@ -15,6 +15,8 @@ export interface ModelOnDisk {
   readonly capabilities: readonly string[];
   /** Identity of the weights a runner is keyed by: FROM blob digest + adapters + projectors; until /api/show was read, the manifest digest. */
   readonly weights: string;
+  /** Digest of all that it is made of, wherever its files lie; equal ones are the same model. Absent until /api/show was read. */
+  readonly content?: string;
   /** The model's own values of options that make Ollama reload (num_ctx, …), from its parameters. */
   readonly reloadDefaults: ReloadOptions;
   /** Set for cloud models: they take no runner and no slot. */

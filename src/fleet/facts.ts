@@ -1,5 +1,6 @@
 // What /api/show taught about each manifest of each store: asked once, kept within a bound, few questions at a time.
 // Never asks about a model that no list named.
+import { hash } from 'node:crypto';
 import { HOP_HEADER, type BackendView, type ModelOnDisk } from '../api/fleet.ts';
 import type { HttpClient } from '../platform/http.ts';
 import { factsFromShow, type ModelFacts } from './core/models.ts';
@@ -114,7 +115,7 @@ export class FactStore {
         signal,
       });
       if (answer.status !== 200) throw new Error(`status ${answer.status}`);
-      return factsFromShow(JSON.parse(answer.body.toString('utf8')));
+      return factsFromShow(JSON.parse(answer.body.toString('utf8')), text => hash('sha256', text));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       if (!signal.aborted)

@@ -1,6 +1,7 @@
 // The answer of /bigo/v1/fleet: snapshot, ledger and tickets in one JSON value. Never a prompt, a key or a header of a backend.
 import type { BackendView } from '../api/fleet.ts';
 import type { BackendLedger, SchedulerView } from './core/scheduler/view.ts';
+import { differingModels, type DifferingModel } from './core/models/differing.ts';
 import type { GatewayContext } from './context.ts';
 
 export interface FleetAnswer {
@@ -17,7 +18,7 @@ export interface FleetAnswer {
   };
   readonly tickets: SchedulerView['tickets'];
   readonly loads: readonly object[];
-  readonly differing: readonly object[];
+  readonly differing: readonly DifferingModel[];
 }
 
 export function fleetView(context: GatewayContext): FleetAnswer {
@@ -40,7 +41,7 @@ export function fleetView(context: GatewayContext): FleetAnswer {
     loads: view.backends.flatMap(ledger =>
       ledger.load === undefined ? [] : [{ backend: ledger.name, ...ledger.load }],
     ),
-    differing: differingDigests(backends),
+    differing: differingModels(backends),
   };
 }
 
@@ -84,22 +85,4 @@ function backendView(
 
 function withoutPassword(url: string): string {
   return url.replace(/\/\/[^@/]*@/, '//');
-}
-
-/** Models that are not the same everywhere: by name, the digests and who has which. */
-function differingDigests(backends: readonly BackendView[]): object[] {
-  const holders = new Map<string, Map<string, string[]>>();
-  for (const backend of backends) {
-    for (const [key, model] of backend.models) {
-      const digests = holders.get(key) ?? new Map<string, string[]>();
-      digests.set(model.digest, [...(digests.get(model.digest) ?? []), backend.spec.name]);
-      holders.set(key, digests);
-    }
-  }
-  return [...holders]
-    .filter(([, digests]) => digests.size > 1)
-    .map(([model, digests]) => ({
-      model,
-      digests: [...digests].map(([digest, names]) => ({ digest, backends: names })),
-    }));
 }

@@ -11,6 +11,8 @@ import { modelKey } from '../../api/names.ts';
 export interface ModelFacts {
   /** FROM blob + adapters + projectors; undefined = the backend does not name its blobs. */
   readonly weights: string | undefined;
+  /** undefined = the backend does not tell what the model is made of. */
+  readonly content: string | undefined;
   readonly reloadDefaults: ReloadOptions;
   readonly capabilities: readonly string[];
   readonly remoteHost: string | undefined;
@@ -71,6 +73,7 @@ function enrich(model: ModelOnDisk, facts: ModelFacts): ModelOnDisk {
   return {
     ...model,
     weights: facts.weights ?? model.digest,
+    ...(facts.content === undefined ? {} : { content: facts.content }),
     reloadDefaults: facts.reloadDefaults,
     capabilities: model.capabilities.length > 0 ? model.capabilities : facts.capabilities,
     ...(remoteHost === undefined ? {} : { remoteHost }),
@@ -104,15 +107,29 @@ function loadedFrom(entry: unknown): LoadedModel | undefined {
 }
 
 /** undefined = not an answer of /api/show. */
-export function factsFromShow(answer: unknown): ModelFacts | undefined {
+export function factsFromShow(answer: unknown, digestOf: (text: string) => string): ModelFacts | undefined {
   if (!isObject(answer)) return undefined;
   const remoteHost = textOf(answer['remote_host']);
+  const modelfile = textOf(answer['modelfile']);
   return {
-    weights: weightsOf(textOf(answer['modelfile'])),
+    weights: weightsOf(modelfile),
+    content: modelfile === '' ? undefined : digestOf(contentOf(modelfile)),
     reloadDefaults: reloadDefaultsOf(textOf(answer['parameters'])),
     capabilities: textsOf(answer['capabilities']),
     remoteHost: remoteHost === '' ? undefined : remoteHost,
   };
+}
+
+// Manifests name the file a model was made of, so the same model has another manifest in another folder. Comments hold
+// its name, and the parameters come in any order (server/images.go, Model.String).
+function contentOf(modelfile: string): string {
+  const lines = modelfile.split('\n');
+  const begin = lines.findIndex(line => line.trim() !== '' && !line.startsWith('#'));
+  const told = lines
+    .slice(Math.max(0, begin))
+    .map(line => line.replace(/^(FROM|ADAPTER) .*sha256[-:]([0-9a-f]{64})\s*$/i, '$1 $2'));
+  const parameters = told.filter(line => line.startsWith('PARAMETER ')).sort();
+  return [...told.filter(line => !line.startsWith('PARAMETER ')), ...parameters].join('\n');
 }
 
 // Ollama writes FROM, ADAPTER and projector FROM lines first (server/images.go, Model.String): a template that follows

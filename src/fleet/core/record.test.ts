@@ -152,6 +152,7 @@ test('an unchanged list renews the age and nothing else', () => {
 test('facts change the identity of every name of their manifest', () => {
   const facts: ModelFacts = {
     weights: 'w',
+    content: undefined,
     reloadDefaults: { num_ctx: 8 },
     capabilities: ['completion'],
     remoteHost: undefined,

@@ -11,6 +11,8 @@ import { skipUnless } from '../../../test/tools/parts.ts';
 import { startOllama, type RealOllama } from '../../../test/tools/real-ollama.ts';
 import { startRegistry, type Registry } from '../../../test/tools/registry.ts';
 import { digestOf, renamedGguf, tinyGguf } from '../../../test/tools/tiny-gguf.ts';
+import type { ModelOnDisk } from '../../api/fleet.ts';
+import { differingModels } from '../core/models/differing.ts';
 import { startRig, type Rig } from './rig.ts';
 
 const skip = await skipUnless('ollama');
@@ -75,6 +77,16 @@ async function upload(bytes: Buffer): Promise<string> {
   return digest;
 }
 
+/** Their manifests name the folder, so they differ; what they are made of does not. */
+async function theSameEverywhere(key: string): Promise<void> {
+  const holders = (): (ModelOnDisk | undefined)[] =>
+    rig.fleet.snapshot().backends.map(backend => backend.models.get(key));
+  for (let waits = 0; holders().some(model => model?.content === undefined) && waits < 250; waits++)
+    await sleep(20);
+  assert.equal(new Set(holders().map(model => model?.digest)).size, 2);
+  assert.deepEqual(differingModels(rig.fleet.snapshot().backends), []);
+}
+
 async function ollama(...args: string[]): Promise<string> {
   const env = { ...process.env, OLLAMA_HOST: rig.url, HOME: dir };
   const { stdout } = await run(a.binary, args, { env, timeout: 30_000, cwd: dir });
@@ -91,10 +103,11 @@ test(
     const created = await lines('/api/create', {
       model: 'tiny',
       files: { 'tiny.gguf': digest },
-      parameters: { num_ctx: 512 },
+      parameters: { num_ctx: 512, temperature: 0.5, top_k: 5, seed: 1 },
     });
     assert.equal(created.at(-1)?.status, 'success', JSON.stringify(created));
     assert.equal(created.filter(line => line.status === 'success').length, 1);
+    await theSameEverywhere('tiny:latest');
     assert.deepEqual(await onBoth(), [['tiny:latest'], ['tiny:latest']]);
     const copied = await fetch(`${rig.url}/api/copy`, {
       method: 'POST',
