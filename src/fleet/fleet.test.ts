@@ -305,3 +305,42 @@ test('after stop nothing is asked any more', async () => {
   assert.equal(a.state().seen.length, count);
   await until('no socket left', () => a.state().connections === 0);
 });
+
+test('a drain that the pod wants and one that a person wants are taken back each by its own', async () => {
+  const ollama = await fake();
+  const fleet = fleetOf([spec('a', ollama.url)]);
+  const draining = () => fleet.snapshot().backends[0]?.draining;
+  fleet.setDraining('a', true);
+  fleet.setDraining('a', true, 'pod');
+  fleet.setDraining('a', false);
+  assert.equal(draining(), true);
+  fleet.setDraining('a', false, 'pod');
+  assert.equal(draining(), false);
+});
+
+test('a backend at another address begins without the drain of the one before', async () => {
+  const [old, fresh] = [await fake(), await fake()];
+  const fleet = fleetOf([spec('a', old.url)]);
+  fleet.setDraining('a', true);
+  fleet.setBackends([spec('a', fresh.url)]);
+  assert.equal(fleet.snapshot().backends[0]?.draining, false);
+});
+
+test('a fleet that may have more backends than it was told is not ready', async () => {
+  const ollama = await fake();
+  let isComplete = false;
+  const deps = {
+    specs: [spec('a', ollama.url)],
+    clock: systemClock,
+    log,
+    rng: Math.random,
+    instanceId: 'me',
+  };
+  const fleet = createFleet({ ...deps, timing: quick, isComplete: () => isComplete });
+  closers.push(() => fleet.stop());
+  fleet.start();
+  await fleet.refresh();
+  assert.equal(fleet.ready(), false);
+  isComplete = true;
+  assert.equal(fleet.ready(), true);
+});
