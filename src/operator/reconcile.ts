@@ -117,9 +117,9 @@ export class Reconciler {
     const first = desired({ ...input, kept });
     const steps = planOf(first);
     const isRolling = steps.some(step => step.verb === 'apply' && step.path.startsWith('spec.template'));
-    if (!isRolling) return { steps, notes: [...resolved.notes, ...first.notes] };
+    if (!isRolling) return { steps, notes: first.notes };
     const second = desired(input);
-    return { steps: planOf(second), notes: [...resolved.notes, ...second.notes] };
+    return { steps: planOf(second), notes: second.notes };
   }
 
   private async secretTexts(resolved: Resolved): Promise<SecretTexts> {
