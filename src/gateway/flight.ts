@@ -334,7 +334,10 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     const headers = [...exchange.extraHeaders];
     addDecision(headers, this.grant);
     exchange.extraHeaders = headers;
-    const told = error.code === 'model_not_found' ? modelNotFound(context.models, plan.modelName) : error;
+    const told =
+      error.code === 'model_not_found'
+        ? modelNotFound(context.models, plan.modelName, exchange.identity.models)
+        : error;
     exchange.fail(exchange.route.dialect, told);
   }
 

@@ -103,7 +103,7 @@ function resolve(context: GatewayContext, exchange: HttpExchange, name: string):
   if (models !== undefined && !models.has(key) && !models.has(asked)) {
     return new BigoError('forbidden_model', `This key may not use the model ${name}.`);
   }
-  if (!context.models.isKnown(key)) return modelNotFound(context.models, name);
+  if (!context.models.isKnown(key)) return modelNotFound(context.models, name, models);
   return { key, replacement, asked: name };
 }
 

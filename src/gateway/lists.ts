@@ -1,4 +1,4 @@
-// Lists from the snapshot: /api/tags, /api/ps, /v1/models. Never asks a backend.
+// Lists from the snapshot: /api/tags, /api/ps, /v1/models, of what the key may use. Never asks a backend.
 import { BigoError } from '../api/errors.ts';
 import type { GatewayContext } from './context.ts';
 import { mergeOpenAiModels, mergePs, mergeTags, openAiModelOf } from './core/stream/lists.ts';
@@ -15,14 +15,15 @@ export function handleList(context: GatewayContext, exchange: HttpExchange): voi
 function listValue(context: GatewayContext, exchange: HttpExchange): object | BigoError {
   const snapshot = context.fleet.snapshot();
   const { aliases } = context.settings;
+  const { models: allowed } = exchange.identity;
   switch (exchange.route.id) {
     case 'tags':
-      return mergeTags(snapshot, aliases);
+      return mergeTags(snapshot, aliases, allowed);
     case 'ps':
-      return mergePs(snapshot);
+      return mergePs(snapshot, allowed);
     case 'v1_models':
-      return mergeOpenAiModels(snapshot, aliases);
+      return mergeOpenAiModels(snapshot, aliases, allowed);
     default:
-      return openAiModelOf(snapshot, aliases, exchange.params['model'] ?? '');
+      return openAiModelOf(snapshot, { aliases, allowed, name: exchange.params['model'] ?? '' });
   }
 }

@@ -79,8 +79,10 @@ export class ModelIndex {
   }
 }
 
-export function modelNotFound(models: ModelIndex, name: string): BigoError {
-  const near = nearNames(name, models.names);
+/** `allowed` as in the identity: who may use some models only gets no hint at others. */
+export function modelNotFound(models: ModelIndex, name: string, allowed?: ReadonlySet<string>): BigoError {
+  const names = models.names.filter(each => allowed === undefined || allowed.has(modelKey(each) ?? each));
+  const near = nearNames(name, names);
   const hint = near.length === 0 ? '' : `; did you mean ${near.join(' or ')}?`;
   const target = models.aliased(modelKey(name) ?? name);
   const meant = target === undefined ? '' : ` (an alias of ${target})`;

@@ -38,6 +38,17 @@ test('with keys on, each route asks for one; models, roles and priorities hold',
     assert.equal((await rig.chat({ model: 'n' }, as(admin))).status, 200);
     assert.equal((await rig.post('/api/pull', { model: 'x' }, as(user))).status, 403);
     assert.equal((await rig.post('/api/pull', { model: 'x' }, as(admin))).status, 501);
+    const names = async (key: { key: string }): Promise<string[][]> => {
+      const [tags, listed] = await Promise.all(
+        ['/api/tags', '/v1/models'].map(async path => JSON.parse((await rig.get(path, as(key))).text)),
+      );
+      return [tags.models.map((each: any) => each.name), listed.data.map((each: any) => each.id)];
+    };
+    assert.deepEqual(await names(user), [['m:latest'], ['m:latest']]);
+    assert.deepEqual(await names(admin), [
+      ['m:latest', 'n:latest'],
+      ['m:latest', 'n:latest'],
+    ]);
     const eager = { headers: { ...as(user).headers, 'x-bigo-priority': 'high' } };
     assert.equal((await rig.chat({}, eager)).status, 200);
     const wrong = await rig.chat({}, { headers: { authorization: 'Bearer wrong' } });

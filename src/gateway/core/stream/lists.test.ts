@@ -117,14 +117,37 @@ test('OpenAI clients see id, time and owner as Ollama tells them', () => {
 test('one model is found by any spelling of its name, by an alias, or not with near names', () => {
   const snapshot = fleet(backend('x', [model('smollm2:latest', 'd1')]));
   const found = (name: string): unknown => {
-    const entry = openAiModelOf(snapshot, { fast: 'smollm2' }, name);
+    const entry = openAiModelOf(snapshot, { aliases: { fast: 'smollm2' }, name });
     return entry instanceof BigoError ? entry.code : entry.id;
   };
   assert.equal(found('smollm2'), 'smollm2');
   assert.equal(found('SmolLM2:latest'), 'SmolLM2:latest');
   assert.equal(found('fast'), 'fast');
   assert.equal(found('fast:latest'), 'fast:latest');
-  const missing = openAiModelOf(snapshot, {}, 'smolm2');
+  const missing = openAiModelOf(snapshot, { aliases: {}, name: 'smolm2' });
   assert.ok(missing instanceof BigoError && missing.status === 404);
   assert.ok(missing.message.includes('smollm2'), missing.message);
+});
+
+test('who may use some models only is told of no others, nor of what is loaded, nor by a hint', () => {
+  const [mine, other] = [model('mine:1b', 'd1'), model('mines:1b', 'd2')];
+  const loaded = [runner('mine:1b', 'd1', '2026-01-01'), runner('mines:1b', 'd2', '2026-01-01')];
+  const snapshot = fleet(backend('x', [mine, other], loaded));
+  const aliases = { fast: 'mine:1b', big: 'mines:1b', secret: 'mines:1b' };
+  const allowed = new Set(['mine:1b', 'big:latest']);
+  const names = (list: { models: object[] }): string[] =>
+    list.models.map(each => (each as { name: string }).name);
+  assert.deepEqual(names(mergeTags(snapshot, aliases, allowed)), ['mine:1b', 'fast', 'big']);
+  assert.deepEqual(names(mergePs(snapshot, allowed)), ['mine:1b']);
+  assert.deepEqual(
+    mergeOpenAiModels(snapshot, aliases, allowed).data.map(({ id }) => id),
+    ['mine:1b', 'fast', 'big'],
+  );
+  const hidden = openAiModelOf(snapshot, { aliases, allowed, name: 'mines:1b' });
+  assert.ok(
+    hidden instanceof BigoError &&
+      !hidden.message.includes('mines:1b or') &&
+      !/mean .*mines/.test(hidden.message),
+  );
+  assert.ok(!(openAiModelOf(snapshot, { aliases, allowed, name: 'big' }) instanceof BigoError));
 });

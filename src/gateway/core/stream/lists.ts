@@ -4,6 +4,8 @@ import type { BackendView, FleetSnapshot, LoadedModel, ModelOnDisk } from '../..
 import { modelKey, nearNames, parseModelName } from '../../../api/names.ts';
 
 export type Aliases = Readonly<Record<string, string>>;
+/** Keys of the models and aliases that the asker may use; undefined = all. Others are not even named. */
+export type Allowed = ReadonlySet<string> | undefined;
 
 export interface OpenAiModel {
   readonly id: string;
@@ -13,20 +15,24 @@ export interface OpenAiModel {
 }
 
 /** GET /api/tags: newest first, then aliases under their own names. */
-export function mergeTags(snapshot: FleetSnapshot, aliases: Aliases): { models: object[] } {
-  const models = mergedModels(snapshot);
-  const entries: object[] = [...models.values()].sort(newestFirst).map(model => model.raw);
-  for (const [alias, model] of aliasedModels(models, aliases)) {
+export function mergeTags(
+  snapshot: FleetSnapshot,
+  aliases: Aliases,
+  allowed?: Allowed,
+): { models: object[] } {
+  const { models, aliased } = listed(snapshot, aliases, allowed);
+  const entries: object[] = models.sort(newestFirst).map(model => model.raw);
+  for (const [alias, model] of aliased) {
     entries.push({ ...model.raw, name: alias, model: alias });
   }
   return { models: entries };
 }
 
 /** GET /api/ps: one entry per model, the one that stays loaded longest. */
-export function mergePs(snapshot: FleetSnapshot): { models: object[] } {
+export function mergePs(snapshot: FleetSnapshot, allowed?: Allowed): { models: object[] } {
   const runners = new Map<string, LoadedModel[]>();
   for (const backend of usable(snapshot)) {
-    for (const runner of backend.loaded) pushTo(runners, runner.key, runner);
+    for (const runner of backend.loaded) if (sees(allowed, runner.key)) pushTo(runners, runner.key, runner);
   }
   const merged = [...runners.values()].map(held => winner(held.sort(longestFirst))).sort(longestFirst);
   return { models: merged.map(runner => runner.raw) };
@@ -36,29 +42,48 @@ export function mergePs(snapshot: FleetSnapshot): { models: object[] } {
 export function mergeOpenAiModels(
   snapshot: FleetSnapshot,
   aliases: Aliases,
+  allowed?: Allowed,
 ): { object: 'list'; data: OpenAiModel[] } {
-  const models = mergedModels(snapshot);
-  const data = [...models.values()].sort(newestFirst).map(model => openAiModel(model.name, model));
-  for (const [alias, model] of aliasedModels(models, aliases)) data.push(openAiModel(alias, model));
+  const { models, aliased } = listed(snapshot, aliases, allowed);
+  const data = models.sort(newestFirst).map(model => openAiModel(model.name, model));
+  for (const [alias, model] of aliased) data.push(openAiModel(alias, model));
   return { object: 'list', data };
 }
 
 /** GET /v1/models/:model. */
 export function openAiModelOf(
   snapshot: FleetSnapshot,
-  aliases: Aliases,
-  name: string,
+  { aliases, allowed, name }: { aliases: Aliases; allowed?: Allowed; name: string },
 ): OpenAiModel | BigoError {
-  const models = mergedModels(snapshot);
-  const aliased = aliasedModels(models, aliases);
-  const model = models.get(modelKey(name) ?? '') ?? aliased.get(aliasNamed(aliases, name));
+  const { models, aliased } = listed(snapshot, aliases, allowed);
+  const key = modelKey(name) ?? '';
+  const model = models.find(each => each.key === key) ?? aliased.get(aliasNamed(aliases, name));
   if (model !== undefined) return openAiModel(name, model);
-  const near = nearNames(name, [...models.keys(), ...aliased.keys()]);
+  const near = nearNames(name, [...models.map(each => each.key), ...aliased.keys()]);
   const hint = near.length === 0 ? '' : ` Did you mean ${near.join(' or ')}?`;
   return new BigoError(
     'model_not_found',
     `The model ${JSON.stringify(name.slice(0, 200))} is nowhere.${hint}`,
   );
+}
+
+interface Listed {
+  readonly models: ModelOnDisk[];
+  readonly aliased: Map<string, ModelOnDisk>;
+}
+
+/** An alias may be used by who may use it or its model (gateway/inference.ts resolves both). */
+function listed(snapshot: FleetSnapshot, aliases: Aliases, allowed: Allowed): Listed {
+  const models = mergedModels(snapshot);
+  const aliased = aliasedModels(models, aliases);
+  for (const [alias, model] of aliased) {
+    if (!sees(allowed, modelKey(alias) ?? alias) && !sees(allowed, model.key)) aliased.delete(alias);
+  }
+  return { models: [...models.values()].filter(model => sees(allowed, model.key)), aliased };
+}
+
+function sees(allowed: Allowed, key: string): boolean {
+  return allowed === undefined || allowed.has(key);
 }
 
 function usable(snapshot: FleetSnapshot): BackendView[] {
