@@ -1,13 +1,14 @@
 // Pods really run: images, claims, names, Service addresses, logs and exec. Needs root on Linux and the node's parts.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { Resolver } from 'node:dns/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { find } from '../../tools/parts.ts';
-import { fakeOllamaImages, imageNames } from '../tools/images.ts';
+import { find, skipUnless } from '../../tools/parts.ts';
+import { digestOf, tinyGguf } from '../../tools/tiny-gguf.ts';
+import { bigoImage, fakeOllamaImages, imageNames, ollamaImage } from '../tools/images.ts';
 import type { KubeObject } from '../tools/kube-client.ts';
 import { skipWithoutNode, startNode, type RunningNode } from '../tools/node.ts';
 
@@ -15,38 +16,74 @@ const run = promisify(execFile);
 const podMsMax = 120_000;
 const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
 
-function manifest(claimClass: string): string {
-  return `
-apiVersion: v1
-kind: Service
-metadata: {name: ollama}
-spec: {selector: {app: ollama}, ports: [{port: 80, targetPort: http}]}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: models}
-spec: {accessModes: [ReadWriteOnce], storageClassName: ${claimClass}, resources: {requests: {storage: 8Mi}}}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: ollama, labels: {app: ollama}}
-spec:
-  enableServiceLinks: false
-  terminationGracePeriodSeconds: 1
-  securityContext: {runAsUser: 1000, runAsGroup: 1000, runAsNonRoot: true, fsGroup: 1000, seccompProfile: {type: RuntimeDefault}}
-  containers:
-    - name: ollama
-      image: ${imageNames.fakeOllama}
-      imagePullPolicy: Never
-      args: [serve]
-      env: [{name: HOME, value: /tmp}, {name: FAKE_OLLAMA, value: '--models ["tiny:latest"]'}]
-      ports: [{containerPort: 11434, name: http}]
-      readinessProbe: {httpGet: {path: /api/version, port: http}, periodSeconds: 1}
-      securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
-      volumeMounts: [{name: models, mountPath: /models}]
-  volumes: [{name: models, persistentVolumeClaim: {claimName: models}}]
-`;
+interface PodOf {
+  readonly name: string;
+  readonly image: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly storageClass?: string;
+  readonly readyPath?: string;
 }
+
+/** A pod as the restricted level wants it, with a claim and a Service of the same name. */
+function manifest(of: PodOf): string {
+  const { name, storageClass = 'local', readyPath = '/api/version' } = of;
+  const env = Object.entries({ HOME: '/tmp', ...of.env }).map(([key, value]) => ({ name: key, value }));
+  const readinessProbe = { httpGet: { path: readyPath, port: 11434 }, periodSeconds: 1 };
+  const container = {
+    name: 'main',
+    image: of.image,
+    imagePullPolicy: 'Never',
+    args: of.args,
+    env,
+    readinessProbe,
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: 'models', mountPath: '/models' },
+      { name: 'tmp', mountPath: '/tmp' },
+    ],
+  };
+  const resources = { requests: { storage: '8Mi' } };
+  const spec = {
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: 1,
+    securityContext: {
+      runAsUser: 1000,
+      runAsGroup: 1000,
+      runAsNonRoot: true,
+      fsGroup: 1000,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    containers: [container],
+    volumes: [
+      { name: 'models', persistentVolumeClaim: { claimName: name } },
+      { name: 'tmp', emptyDir: {} },
+    ],
+  };
+  const metadata = { name, labels: { app: name } };
+  const claim = { accessModes: ['ReadWriteOnce'], storageClassName: storageClass, resources };
+  const service = { selector: { app: name }, ports: [{ port: 80, targetPort: 11434 }] };
+  return [
+    { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name }, spec: claim },
+    { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec: service },
+    { apiVersion: 'v1', kind: 'Pod', metadata, spec },
+  ]
+    .map(object => JSON.stringify(object))
+    .join('\n---\n');
+}
+
+const fake: PodOf = {
+  name: 'fake',
+  image: imageNames.fakeOllama,
+  args: ['serve'],
+  env: { FAKE_OLLAMA: '--models ["tiny:latest"]' },
+};
+
+const noOllama = await skipUnless('ollama');
 
 function isReady(pod: KubeObject | undefined): boolean {
   const conditions = (pod?.['status'].conditions ?? []) as { type: string; status: string }[];
@@ -63,16 +100,20 @@ describe('a node on which pods run', { skip: await skipWithoutNode() }, () => {
     const all = ['--kubeconfig', node.plane.adminKubeconfig, '--namespace', namespace, ...args];
     return (await run(program, all, { timeout: podMsMax })).stdout;
   };
-  const inPod = (script: string): Promise<string> =>
-    kubectl('exec', 'ollama', '--', '/usr/local/bin/node', '--eval', script);
+  const inPod = (name: string, script: string): Promise<string> =>
+    kubectl('exec', name, '--', '/usr/local/bin/node', '--eval', script);
+  const startPod = async (of: PodOf): Promise<KubeObject> => {
+    await node.plane.admin.applyYaml(manifest(of), namespace);
+    const ref = { apiVersion: 'v1', kind: 'Pod', namespace, name: of.name };
+    return node.plane.admin.until(ref, isReady, podMsMax);
+  };
 
   before(async () => {
     node = await startNode();
-    await node.addImages(await fakeOllamaImages(node.plane.folder));
+    const { folder } = node.plane;
+    await node.addImages([...(await fakeOllamaImages(folder)), await bigoImage(folder)]);
     namespace = await node.plane.namespace({ after: () => undefined }, restricted);
-    await node.plane.admin.applyYaml(manifest('local'), namespace);
-    const ref = { apiVersion: 'v1', kind: 'Pod', namespace, name: 'ollama' };
-    pod = await node.plane.admin.until(ref, isReady, podMsMax);
+    pod = await startPod(fake);
   });
   after(() => node.stop());
 
@@ -86,23 +127,26 @@ describe('a node on which pods run', { skip: await skipWithoutNode() }, () => {
   });
 
   it('a Service address and its name lead the test and a pod to the same server', async () => {
-    const ref = { apiVersion: 'v1', kind: 'Service', namespace, name: 'ollama' };
+    const ref = { apiVersion: 'v1', kind: 'Service', namespace, name: 'fake' };
     const address = String((await node.plane.admin.get(ref))['spec'].clusterIP);
     const resolver = new Resolver();
     resolver.setServers([node.dnsServer]);
-    assert.deepEqual(await resolver.resolve4(`ollama.${namespace}.svc.cluster.local`), [address]);
+    assert.deepEqual(await resolver.resolve4(`fake.${namespace}.svc.cluster.local`), [address]);
     assert.equal((await fetch(`http://${address}/api/version`)).status, 200);
-    assert.equal(await inPod("fetch('http://ollama/api/version').then(r => console.log(r.status))"), '200\n');
+    assert.equal(
+      await inPod('fake', "fetch('http://fake/api/version').then(r => console.log(r.status))"),
+      '200\n',
+    );
   });
 
   it('a claim can be written by a user that is not root, and the test sees the file', async () => {
-    await inPod("fs.writeFileSync('/models/proof', String(process.getuid()))");
-    const folder = await node.claimFolder(namespace, 'models');
+    await inPod('fake', "fs.writeFileSync('/models/proof', String(process.getuid()))");
+    const folder = await node.claimFolder(namespace, 'fake');
     assert.equal(await readFile(path.join(folder, 'proof'), 'utf8'), '1000');
   });
 
   it('kubectl reads what the pod printed', async () => {
-    assert.match(await kubectl('logs', 'ollama'), /"event":"ready"/);
+    assert.match(await kubectl('logs', 'fake'), /"event":"ready"/);
   });
 
   it('a pod reaches the API server as its own service account', async () => {
@@ -112,33 +156,48 @@ describe('a node on which pods run', { skip: await skipWithoutNode() }, () => {
       const ca = fs.readFileSync(base + 'ca.crt');
       const headers = { authorization: 'Bearer ' + token };
       require('https').get('https://kubernetes.default.svc/api/v1/pods', { ca, headers }, r => r.pipe(process.stdout));`;
-    const refused = JSON.parse(await inPod(script)) as { message: string };
+    const refused = JSON.parse(await inPod('fake', script)) as { message: string };
     assert.match(refused.message, new RegExp(`system:serviceaccount:${namespace}:default`));
   });
 
   it('a sized claim is full when it is full, and a larger one has room again', async () => {
-    await node.plane.admin.applyYaml(
-      manifest('sized')
-        .replaceAll('name: models', 'name: small')
-        .replaceAll('claimName: models', 'claimName: small')
-        .replaceAll('name: ollama', 'name: full'),
-      namespace,
-    );
-    const ref = { apiVersion: 'v1', kind: 'Pod', namespace, name: 'full' };
-    await node.plane.admin.until(ref, isReady, podMsMax);
+    await startPod({ ...fake, name: 'full', storageClass: 'sized' });
     const write = (): Promise<string> =>
-      kubectl(
-        'exec',
-        'full',
-        '--',
-        '/usr/local/bin/node',
-        '--eval',
-        "fs.writeFileSync('/models/large', Buffer.alloc(12 << 20))",
-      );
+      inPod('full', "fs.writeFileSync('/models/large', Buffer.alloc(12 << 20))");
     await assert.rejects(write(), /ENOSPC/);
-    const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name: 'small' };
+    const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, name: 'full' };
     await node.plane.admin.patch(claim, { spec: { resources: { requests: { storage: '16Mi' } } } });
     await node.plane.admin.until(claim, object => object?.['status'].capacity?.storage === '16Mi', podMsMax);
     await write();
+  });
+
+  it("BigO's own image serves as a gateway in front of a Service", async () => {
+    const args = ['gateway', '--listen', '0.0.0.0:11434', '--insecure', '--backend', 'http://fake'];
+    const gateway = await startPod({ name: 'gateway', image: imageNames.bigo, args });
+    const answer = await fetch(`http://${gateway['status'].podIP}:11434/api/chat`, {
+      method: 'POST',
+      body: JSON.stringify({ model: 'tiny', messages: [{ role: 'user', content: 'hello' }] }),
+    });
+    const lines = (await answer.text()).trim().split('\n');
+    assert.equal((JSON.parse(lines.at(-1) ?? '') as { done: boolean }).done, true);
+  });
+
+  it('a real Ollama serves a model out of its claim', { skip: noOllama }, async () => {
+    await node.addImages([await ollamaImage()]);
+    const env = { OLLAMA_MODELS: '/models', OMP_NUM_THREADS: '1' };
+    const ollama = await startPod({ name: 'ollama', image: imageNames.ollama, args: ['serve'], env });
+    const url = `http://${ollama['status'].podIP}:11434`;
+    const gguf = tinyGguf();
+    const post = (path: string, body: string | Buffer<ArrayBuffer>): Promise<Response> =>
+      fetch(url + path, { method: 'POST', body });
+    assert.equal((await post(`/api/blobs/${digestOf(gguf)}`, Buffer.from(gguf))).status, 201);
+    const files = { 'model.gguf': digestOf(gguf) };
+    const create = { model: 'tiny', files, parameters: { num_thread: 1 }, stream: false };
+    assert.equal((await post('/api/create', JSON.stringify(create))).status, 200);
+    const generate = { model: 'tiny', prompt: 'a', stream: false, options: { num_predict: 4 } };
+    const answer = (await (await post('/api/generate', JSON.stringify(generate))).json()) as object;
+    assert.equal((answer as { eval_count: number }).eval_count, 4);
+    const folder = await node.claimFolder(namespace, 'ollama');
+    assert.deepEqual((await readdir(folder)).toSorted(), ['blobs', 'manifests']);
   });
 });

@@ -6,6 +6,7 @@ import { chmod, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } fro
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
+import { bundle, stampOf } from '../../../scripts/build/bundle.ts';
 import { find } from '../../tools/parts.ts';
 
 const run = promisify(execFile);
@@ -26,6 +27,7 @@ export interface Image {
 
 export const imageNames = {
   pause: 'bigo.test/pause:1',
+  bigo: 'ghcr.io/bigo/bigo:test',
   ollama: 'docker.io/ollama/ollama:0.24.0',
   fakeOllama: 'bigo.test/fake-ollama:1',
   /** The same content under another tag, for rollouts. */
@@ -39,8 +41,12 @@ async function program(file: string, at: string): Promise<Layer> {
   return { [at]: file, ...Object.fromEntries(libraries.map(library => [library, library])) };
 }
 
+let nodeOnce: Promise<Layer> | undefined;
+
+/** One object for all images, so that an archive of several holds it once. */
 function nodeLayer(): Promise<Layer> {
-  return program(process.execPath, '/usr/local/bin/node');
+  nodeOnce ??= program(process.execPath, '/usr/local/bin/node');
+  return nodeOnce;
 }
 
 /** Nothing but a process that waits: the kubelet keeps a pod's namespaces open with it. */
@@ -76,31 +82,32 @@ await import('./fake.mjs');
 `;
 
 export async function fakeOllamaImages(folder: string): Promise<Image[]> {
-  const bundle = path.join(folder, 'fake.mjs');
+  const outfile = path.join(folder, 'fake.mjs');
   await build({
     entryPoints: [path.join(root, 'test', 'fakes', 'ollama', 'main.ts')],
-    outfile: bundle,
+    outfile,
     bundle: true,
     platform: 'node',
     target: 'node24',
     format: 'esm',
     logLevel: 'warning',
   });
-  const app: Layer = { '/app/fake.mjs': bundle, '/app/entry.mjs': { text: fakeEntry } };
+  const app: Layer = { '/app/fake.mjs': outfile, '/app/entry.mjs': { text: fakeEntry } };
   const layers = [await nodeLayer(), app];
   const entrypoint = ['/usr/local/bin/node', '/app/entry.mjs'];
   const image = { layers, entrypoint, command: ['serve'], env: { PATH: '/usr/local/bin' } };
   return [imageNames.fakeOllama, imageNames.fakeOllamaNext].map(name => ({ ...image, name }));
 }
 
-/** BigO's own image, with the content that its Dockerfile gives it; `bundle` is made by `npm run build`. */
-export async function bigoImage(name: string, bundle: string): Promise<Image> {
+/** BigO's own image as a release makes it: Node and the one-file program, built from this checkout. */
+export async function bigoImage(folder: string, name: string = imageNames.bigo): Promise<Image> {
+  const file = await bundle(path.join(folder, 'bigo-bundle'), await stampOf());
   return {
     name,
-    layers: [await nodeLayer(), { '/app/bigo.mjs': bundle }],
+    layers: [await nodeLayer(), { '/app/bigo.mjs': file }],
     entrypoint: ['/usr/local/bin/node', '/app/bigo.mjs'],
     env: { PATH: '/usr/local/bin', NODE_ENV: 'production' },
-    user: '65532:65532',
+    user: '10001:10001',
   };
 }
 
