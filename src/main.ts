@@ -21,14 +21,17 @@ import type {
   Components,
   GatewayStart,
   ManagerStart,
+  OperatorStart,
   RunningAgent,
   RunningGateway,
   RunningManager,
+  RunningOperator,
 } from './cli/components.ts';
 import { runCli } from './cli/program.ts';
 
 const components: Components = {
   startAgent,
+  startOperator,
   loadKeys: () => import('./gateway/keys.ts'),
   startEngine: async input => (await import('./engine/process.ts')).startEngineProcess(input),
   installEngine: async say => (await import('./engine/llama-install.ts')).installLlama({ log: say }),
@@ -234,7 +237,26 @@ async function startAgent({ settings, log }: AgentStart): Promise<RunningAgent> 
   return agent.startAgent(settings, { clock, log, rng: Math.random, version });
 }
 
-const SERVERS = new Set(['agent', 'up', 'gateway', 'engine', 'manager']);
+async function startOperator({ settings, log }: OperatorStart): Promise<RunningOperator> {
+  const [operator, { desired }, { kubeAccess }, { systemClock: clock }, { versionInfo }] = await Promise.all([
+    import('./operator/operator.ts'),
+    import('./operator/core/desired/desired.ts'),
+    import('./platform/kube/kubeconfig.ts'),
+    import('./platform/clock.ts'),
+    import('./cli/version.ts'),
+  ]);
+  const access = kubeAccess({ file: settings.kubeconfig, env: process.env });
+  return operator.startOperator({
+    ...{ access, desired, settings, clock, log },
+    namespaces: settings.namespaces,
+    leaseNamespace: settings.leaseNamespace ?? access.namespace,
+    admin: settings.admin,
+    version: versionInfo(process.env).version,
+    rng: Math.random,
+  });
+}
+
+const SERVERS = new Set(['agent', 'operator', 'up', 'gateway', 'engine', 'manager']);
 const args = process.argv.slice(2);
 const isServer = SERVERS.has(args[0] ?? '');
 let interrupt: AbortSignal | undefined;

@@ -30,6 +30,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'serve the web page and the manager API for gateways that run elsewhere',
     load: () => import('./manager.ts'),
   },
+  {
+    name: 'operator',
+    summary: 'make OllamaDeployments of a Kubernetes cluster true, and keep them so',
+    load: () => import('./operator.ts'),
+  },
   { name: 'run', summary: 'ask one question', load: () => import('./run.ts') },
   { name: 'chat', summary: 'talk to a model', load: () => import('./chat.ts') },
   { name: 'pull', summary: 'bring models to the fleet', load: () => import('./pull.ts') },

@@ -1,5 +1,6 @@
 // The parts of BigO that commands start, as far as commands know them. main.ts fills this; never imports a component.
 import type { AgentSettings } from '../api/agent-settings.ts';
+import type { OperatorSettings } from '../api/operator-settings.ts';
 import type { GatewaySettings, HostPort } from '../api/settings.ts';
 import type { StartEngine } from './engine.ts';
 import type { Log } from '../platform/log.ts';
@@ -73,6 +74,19 @@ export interface RunningAgent {
   close(): Promise<void>;
 }
 
+export interface OperatorStart {
+  readonly settings: OperatorSettings;
+  readonly log: Log;
+}
+
+export interface RunningOperator {
+  readonly adminUrl: string;
+  /** Rejects when it may not go on. */
+  readonly failed: Promise<never>;
+  /** Running passes end first, then the lease is given back. */
+  close(): Promise<void>;
+}
+
 export interface Components {
   startAgent(start: AgentStart): Promise<RunningAgent>;
   /** Throws a BigoError that says how to add a model. */
@@ -82,5 +96,6 @@ export interface Components {
   installEngine(say: (message: string) => void): Promise<unknown>;
   loadKeys(): Promise<KeyTools>;
   startGateway(start: GatewayStart): Promise<RunningGateway>;
+  startOperator(start: OperatorStart): Promise<RunningOperator>;
   startManager(start: ManagerStart): Promise<RunningManager>;
 }

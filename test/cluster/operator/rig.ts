@@ -1,7 +1,9 @@
 // The operator on a real API server, as its own service account with exactly its own rules; pods are spoken for by the test.
 // Never as admin: what the account may not do must show.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { desired } from '../../../src/operator/core/desired/desired.ts';
@@ -30,16 +32,19 @@ export class OperatorRig {
   readonly cluster: ControlPlane;
   private readonly kubelet: PretendKubelet;
   private readonly provisioner: Provisioner;
+  private readonly folder: string;
 
   constructor(cluster: ControlPlane, folder: string) {
     this.cluster = cluster;
+    this.folder = folder;
     this.kubelet = new PretendKubelet({ client: cluster.admin, starting: () => ({ podIP: '127.0.0.1' }) });
     this.provisioner = new Provisioner({ client: cluster.admin, folder });
   }
 
   static async start(): Promise<OperatorRig> {
     const cluster = await startControlPlane();
-    const rig = new OperatorRig(cluster, '/nonexistent');
+    const folder = await mkdtemp(path.join(tmpdir(), 'bigo-operator-'));
+    const rig = new OperatorRig(cluster, folder);
     const { admin } = cluster;
     await admin.applyYaml(await readFile(crdFile, 'utf8'));
     await admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: system } });
@@ -61,6 +66,7 @@ export class OperatorRig {
     await this.kubelet.stop();
     await this.provisioner.stop();
     await this.cluster.stop();
+    await rm(this.folder, { recursive: true, force: true });
   }
 
   /** `lease`: operators of one test share it; those of different tests do not wait for each other. */
