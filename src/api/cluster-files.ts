@@ -11,7 +11,7 @@ export const GATEWAY_FILE = 'config.yaml';
 /** Key of the Secret of gateway keys; its content is a keys file like any other. */
 export const KEYS_FILE = 'keys.yaml';
 
-export const ORDINAL_MAX = 9;
+const ORDINAL_MAX = 9;
 const ordinals = z
   .array(z.int().min(0).max(ORDINAL_MAX))
   .max(ORDINAL_MAX + 1)
@@ -64,5 +64,4 @@ export const modelsFileSchema = z.object({
 
 /** `replicas` are ordinals; absent = every pod. */
 export type ModelsFile = z.output<typeof modelsFileSchema>;
-export type AssignedModel = ModelsFile['models'][number];
 export type DerivedModel = ModelsFile['derived'][number];

@@ -20,7 +20,7 @@ const apis = new Set([
   'keda.sh/v1alpha1/ScaledObject',
 ]);
 
-export function secretsFor(resolved: Resolved): SecretTexts {
+function secretsFor(resolved: Resolved): SecretTexts {
   const texts = secretNeeds(resolved).map(need => {
     const have = need.isOurs ? {} : Object.fromEntries(need.wanted.map(key => [key, `users-${key}`]));
     return [need.name, completeSecret(need, have, countingMaker())] as const;
@@ -47,7 +47,7 @@ export async function runCase(name: string): Promise<Outcome> {
   return objectsOf(parse(text), name.includes('without-optional') ? new Set() : apis);
 }
 
-export function objectsOf(resource: unknown, has: ReadonlySet<string> = apis): Outcome {
+function objectsOf(resource: unknown, has: ReadonlySet<string> = apis): Outcome {
   const resolved = resolve(resourceSchema.parse(resource), settings);
   const { objects, notes } = desired({ resolved, settings, secrets: secretsFor(resolved), apis: has });
   const files = new Map(objects.map(object => [`${object.kind.toLowerCase()}-${object.metadata.name}.yaml`, object]));

@@ -69,7 +69,6 @@ export const openwebuiSchema = field(
   }),
   withRules([tagOrDigest, manyNeedDatabase, ...flatServiceRules, ...flatIngressRules]),
 );
-export type OpenWebuiSpec = z.output<typeof openwebuiSchema>;
 
 export const tabbySchema = field(
   'Tabby, the code completion server, using a model of the fleet.',
@@ -100,4 +99,3 @@ export const tabbySchema = field(
   }),
   withRules([tagOrDigest, ...flatServiceRules, ...flatIngressRules]),
 );
-export type TabbySpec = z.output<typeof tabbySchema>;

@@ -105,7 +105,7 @@ function rootSchema(): Node {
     description: 'A fleet of Ollama servers with its models, behind one address.',
     ...withRules([nameRule]),
   });
-  const made = structural(z.toJSONSchema(root, { io: 'input', unrepresentable: 'any' }) as Node);
+  const made = structural(z.toJSONSchema(root, { io: 'input', unrepresentable: 'any' }));
   const standard = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: { type: 'object' } };
   return { ...made, properties: { ...standard, ...(made.properties as Node) } };
 }

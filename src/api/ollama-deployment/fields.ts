@@ -56,8 +56,7 @@ export const quantity = () =>
 const DURATION = /^(-1|0|([0-9]+(\.[0-9]+)?(ms|s|m|h))+)$/;
 export const durationText = () => z.string().min(1).max(32).regex(DURATION);
 
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
-export type JsonObject = { readonly [key: string]: Json };
+type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /** A part of a pod that is handed on as it is: the API server judges it when it sees the pod. */
 export const podPart = (description: string) =>
@@ -73,9 +72,7 @@ export const textMap = (keysMax: number, valueLengthMax: number) =>
   z.record(z.string(), z.string().max(valueLengthMax)).meta({ maxProperties: keysMax });
 
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const DNS_NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 export const dnsLabel = () => z.string().max(63).regex(DNS_LABEL);
-export const dnsName = () => z.string().max(253).regex(DNS_NAME);
 /** A name, or nothing, which means the same as leaving the field out. */
 export const dnsNameOrEmpty = () =>
   z

@@ -88,7 +88,6 @@ export const gatewaySchema = field(
   }),
   withRules([ingressNeedsHost, ingressNeedsGateway]),
 );
-export type GatewaySpec = z.output<typeof gatewaySchema>;
 
 const autoscalingRules: readonly CelRule[] = [
   {
@@ -139,7 +138,6 @@ export const autoscalingSchema = field(
   }),
   withRules(autoscalingRules),
 );
-export type AutoscalingSpec = z.output<typeof autoscalingSchema>;
 
 const switched = (description: string) =>
   field(description, z.object({ enabled: field('true: make it.', z.boolean().default(false)) }).optional());
@@ -161,7 +159,6 @@ export const monitoringSchema = field(
     dashboards: switched('A ConfigMap with the dashboards, labelled grafana_dashboard.'),
   }),
 );
-export type MonitoringSpec = z.output<typeof monitoringSchema>;
 
 export const networkSchema = field(
   'Who may reach what.',
@@ -180,4 +177,3 @@ export const networkSchema = field(
     ),
   }),
 );
-export type NetworkSpec = z.output<typeof networkSchema>;

@@ -24,7 +24,7 @@ function nestIngress<Component extends FlatIngress & Pick<NonNullable<Spec['tabb
   return { ...rest, ingress: { ...defined({ enabled: ingressEnabled, host: ingressHost }), ...ingress } };
 }
 
-export function defined<Value extends object>(
+function defined<Value extends object>(
   value: Value,
 ): { [Key in keyof Value]?: Exclude<Value[Key], undefined> } {
   const entries = Object.entries(value).filter(([, item]) => item !== undefined);

@@ -249,4 +249,3 @@ export const ollamaSchema = field(
     ...transitionRules,
   ]),
 );
-export type OllamaSpec = z.output<typeof ollamaSchema>;

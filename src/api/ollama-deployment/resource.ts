@@ -75,5 +75,3 @@ export const resourceSchema = z.object({
   status: statusSchema.optional(),
 });
 export type OllamaDeployment = z.output<typeof resourceSchema>;
-/** As a person writes it: whatever has a default may be left out. */
-export type OllamaDeploymentInput = z.input<typeof resourceSchema>;

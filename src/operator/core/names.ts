@@ -1,10 +1,10 @@
 // Every name, label, selector and port of the objects that a resource becomes. They never change: selectors cannot, and people type them.
 // Never reads a field of the resource but its name.
 
-export const PART_OF = 'bigo';
-export const MANAGED_BY = 'bigo-operator';
+const PART_OF = 'bigo';
+const MANAGED_BY = 'bigo-operator';
 /** What people select by: `kubectl get all -l ollama-deployment=<name>`; the second is what earlier operators set. */
-export const OWNER_LABELS = ['ollama-deployment', 'llm-deployment'] as const;
+const OWNER_LABELS = ['ollama-deployment', 'llm-deployment'] as const;
 export const ANNOTATION_PREFIX = 'llm.geeper.io/';
 
 export const PORTS = {

@@ -10,7 +10,7 @@ import { containerSecurity, httpProbe } from './pod.ts';
 const MODELS_FOLDER = '/etc/bigo/models';
 const TOKEN_FOLDER = '/etc/bigo/gateway';
 
-export const agentImage = ({ kept, settings }: Context): string => kept?.agent ?? settings.image;
+const agentImage = ({ kept, settings }: Context): string => kept?.agent ?? settings.image;
 
 /** `role` reader: the store is mounted read-only and filled by the writer. */
 export function agentContainer(context: Context, role: 'writer' | 'reader'): Record<string, unknown> {

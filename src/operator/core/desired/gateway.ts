@@ -32,7 +32,7 @@ export function gatewayObjects(context: Context): KubeObject[] {
 }
 
 /** Loadable by the configuration schema of a gateway; what is not said here has its default there. */
-export function gatewayFile(context: Context, gateway: Gateway): Record<string, unknown> {
+function gatewayFile(context: Context, gateway: Gateway): Record<string, unknown> {
   const { name, namespace, ollama } = context.resolved;
   const { auth } = gateway;
   const isShared = ollama.storage.mode === 'shared';

@@ -12,7 +12,7 @@ const HOME = '/home/ollama';
 const GRACE_AFTER_DRAIN_SECONDS = 30;
 
 /** Ollama's own variables; only what was set. */
-export function settingsData({ resolved }: Context): Record<string, string> {
+function settingsData({ resolved }: Context): Record<string, string> {
   const { settings } = resolved.ollama;
   const pairs: [string, string | number | boolean | undefined][] = [
     ['OLLAMA_CONTEXT_LENGTH', settings.contextLength],
