@@ -118,6 +118,16 @@ export const suites: readonly Suite[] = [
     showsOutput: false,
   },
   {
+    name: 'agent',
+    about: 'what lives beside each Ollama of a cluster: pulls, repairs, drains; the gateway in front of pods',
+    files: ['test/agent/**/*.test.ts'],
+    needs: ['ollama', 'smollm2'],
+    budgetSeconds: 180,
+    filesAtOnce: 1,
+    testSecondsMax: 90,
+    showsOutput: false,
+  },
+  {
     name: 'cluster',
     about: 'a real Kubernetes API server with its controllers; pods are objects only',
     files: ['test/cluster/*.test.ts', 'test/cluster/!(pods)/**/*.test.ts'],
