@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { BigoError } from '../../api/errors.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Refusal } from '../core/models/verdict.ts';
+import { withNext } from '../core/stream/errors.ts';
 import type { HttpExchange } from '../http-exchange.ts';
 import type { Work } from './work.ts';
 
@@ -74,8 +75,12 @@ function marks(work: Work): Record<string, string> {
 
 function end(exchange: HttpExchange, error: BigoError | Refusal | undefined): void {
   if (error === undefined) exchange.res.end(`${SUCCESS}\n`);
-  else if (exchange.started) exchange.res.end(`${JSON.stringify({ error: error.message })}\n`);
+  else if (exchange.started) exchange.res.end(`${JSON.stringify({ error: words(error) })}\n`);
   else answerError(exchange, error);
+}
+
+function words(error: BigoError | Refusal): string {
+  return error instanceof BigoError ? withNext(error) : error.message;
 }
 
 /** Before the first byte. A refusal is said as the server said it. */

@@ -61,7 +61,7 @@ function errorValue(dialect: Dialect, error: BigoError, requestId: string): obje
   const message = error.message;
   switch (dialect) {
     case 'ollama':
-      return { error: message };
+      return { error: withNext(error) };
     case 'openai':
       return { error: { message, type: openaiType(error.status), param: null, code: error.code } };
     case 'anthropic':
@@ -71,6 +71,11 @@ function errorValue(dialect: Dialect, error: BigoError, requestId: string): obje
     default:
       return dialect satisfies never;
   }
+}
+
+/** Ollama's shape has one text: what to do next is its second sentence. Words that are Ollama's own are no sentence and stay. */
+export function withNext({ code, message }: BigoError): string {
+  return message.endsWith('.') ? `${message} ${ERRORS[code].next}` : message;
 }
 
 function responsesError(error: BigoError): object {
