@@ -13,6 +13,9 @@ import { DEVIATIONS } from '../../src/api/ollama-deployment/deviations.ts';
 import type { CelRule } from '../../src/api/ollama-deployment/fields.ts';
 import { API_VERSION, KIND, resourceSchema } from '../../src/api/ollama-deployment/resource.ts';
 import { casesFolder, runCase } from '../golden/desired-case.ts';
+import type { KubeObject as LiveObject } from '../../src/api/kube-object.ts';
+import { FIELD_MANAGER } from '../../src/operator/core/plan.ts';
+import { difference } from '../../src/operator/core/subset.ts';
 import { find } from '../tools/parts.ts';
 import { ruleCases, transitionCases } from './crd-cases.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
@@ -214,7 +217,7 @@ describe('OllamaDeployment on a real API server', { skip: await skipWithoutClust
     ) as KubeObject;
     const { apiVersion = '', kind = '', metadata } = moved;
     const target = await cluster.admin.path({ apiVersion, kind, namespace: own, name: metadata.name });
-    const query = 'dryRun=All&fieldManager=test&force=true&fieldValidation=Strict';
+    const query = `dryRun=All&fieldManager=${FIELD_MANAGER}&force=true&fieldValidation=Strict`;
     const answer = await cluster.admin.send(
       'PATCH',
       `${target}?${query}`,
@@ -223,6 +226,9 @@ describe('OllamaDeployment on a real API server', { skip: await skipWithoutClust
     );
     assert.ok(answer.status < 300, `${kind} ${metadata.name}: ${answer.text}`);
     assert.equal(warningsOf(answer), '', `${kind} ${metadata.name} brings a warning`);
+    const made = JSON.parse(answer.text) as LiveObject;
+    const left = difference(moved as unknown as LiveObject, made, FIELD_MANAGER);
+    assert.equal(left, undefined, `${kind} ${metadata.name} would be applied again and again`);
   }
 
   it('warns of every deviation and of nothing else', async () => {
@@ -259,15 +265,16 @@ describe('OllamaDeployment on a real API server', { skip: await skipWithoutClust
       'rocm',
       '0.20.0-rocm',
     ];
-    for (const imageTag of tags) {
-      const object = resource({ ollama: { models: ['a:1'], imageTag } });
+    const images = tags.map(imageTag => ({ imageTag }));
+    for (const image of [...images, { image: 'mirror.example/own', imageTag: '0.1.0' }]) {
+      const object = resource({ ollama: { models: ['a:1'], ...image } });
       const said = warningsOf(await post(object));
       const { spec } = resourceSchema.parse(object);
       for (const deviation of DEVIATIONS)
         assert.equal(
           said.includes(deviation.message),
           deviation.applies(spec),
-          `${imageTag}: ${deviation.message}`,
+          `${image.imageTag}: ${deviation.message}`,
         );
     }
   });

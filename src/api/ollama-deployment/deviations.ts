@@ -6,6 +6,8 @@ import type { Spec } from './resource.ts';
 /** Older versions give away memory and keys to anybody who can reach them (CVE-2026-7482). */
 const SAFE_OLLAMA = '0.17.1';
 const BELOW_SAFE = '^v?0[.](([0-9]|1[0-6])([.].*)?|17([.]0(-.*)?)?|17[.]1-rc.*)$';
+/** Images under other names may count their versions in another way. */
+const OLLAMA_IMAGE = '(^|/)ollama$';
 const MOVING_TAG = '^(latest|main|dev|edge|nightly|rocm|cuda|git-[0-9a-f]+|)$';
 
 export interface Deviation {
@@ -68,9 +70,10 @@ const images: readonly Deviation[] = [
   }),
   {
     reason: 'UnsafeVersion',
-    expression: `!has(object.spec.ollama.imageTag) || !object.spec.ollama.imageTag.matches('${BELOW_SAFE}')`,
+    expression: `!has(object.spec.ollama.imageTag) || !object.spec.ollama.image.matches('${OLLAMA_IMAGE}') || !object.spec.ollama.imageTag.matches('${BELOW_SAFE}')`,
     message: `spec.ollama.imageTag has known holes: give ${SAFE_OLLAMA} or newer, or leave it out for the tested version`,
-    applies: ({ ollama }) => ollama.imageTag !== undefined && new RegExp(BELOW_SAFE).test(ollama.imageTag),
+    applies: ({ ollama: { image, imageTag } }) =>
+      imageTag !== undefined && new RegExp(OLLAMA_IMAGE).test(image) && new RegExp(BELOW_SAFE).test(imageTag),
   },
 ];
 

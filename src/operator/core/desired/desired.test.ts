@@ -84,7 +84,7 @@ const anySpec = fc.record({
 const always = (check: (objects: readonly KubeObject[], spec: unknown) => void): void =>
   fc.assert(
     fc.property(anySpec, spec => check(objectsFor(spec), spec)),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 
 interface Template {
