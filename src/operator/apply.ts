@@ -24,6 +24,8 @@ export interface Applied {
   /** To be tried again with back-off, the first one. */
   readonly retry: KubeError | undefined;
   readonly refused: number;
+  /** The namespace is being deleted: nothing can be made in it, and nothing needs to be. */
+  readonly isEnding: boolean;
 }
 
 export async function carryOut(steps: readonly Step[], context: ApplyContext): Promise<Applied> {
@@ -40,6 +42,8 @@ export async function carryOut(steps: readonly Step[], context: ApplyContext): P
       waiting.push(...(found.waiting === undefined ? [] : [found.waiting]));
     } catch (error) {
       if (!(error instanceof KubeError)) throw error;
+      if (isNamespaceEnding(error))
+        return { problems, waiting, retry: undefined, refused: 0, isEnding: true };
       if (step.verb === 'growClaim') isGrowing = false;
       const problem = problemOf(step, error);
       if (problem === 'gone') continue;
@@ -48,7 +52,7 @@ export async function carryOut(steps: readonly Step[], context: ApplyContext): P
     }
   }
   const refused = problems.length;
-  return { problems, waiting, retry, refused };
+  return { problems, waiting, retry, refused, isEnding: false };
 }
 
 interface Outcome {
@@ -129,8 +133,13 @@ function problemOf(step: Step, error: KubeError): Problem | 'gone' | undefined {
   if (step.verb === 'delete' && (error.code === 404 || error.code === 409)) return 'gone';
   if (error.code === 422 || error.code === 400) return { reason: 'ObjectRefused', message };
   if (error.code !== 403) return undefined;
-  // Nothing can be made in a namespace that is being deleted, and nothing needs to be.
-  if (/being terminated/.test(error.message)) return 'gone';
   if (/exceeded quota/.test(error.message)) return { reason: 'QuotaExceeded', message };
   return { reason: /cannot \w+ resource/.test(error.message) ? 'Forbidden' : 'ObjectRefused', message };
+}
+
+function isNamespaceEnding({ code, message }: KubeError): boolean {
+  return (
+    (code === 403 && message.includes('being terminated')) ||
+    (code === 404 && message.includes('namespaces "'))
+  );
 }

@@ -42,6 +42,7 @@ export interface ReconcileOptions {
 const lookAgainMs = 60_000;
 const waitingMs = 2_000;
 const progressMsMin = 5_000;
+const endingMs = 30_000;
 /** A broken pod gets so long before it is taken for stuck. */
 const stuckMsMin = 30_000;
 
@@ -62,6 +63,8 @@ const WARNINGS: ReadonlySet<ConditionReason> = new Set([
 export class Reconciler {
   private readonly options: ReconcileOptions;
   private readonly progressAtMs = new Map<string, number>();
+  /** Resources of namespaces that are being deleted: each object that goes would start a pass in vain. */
+  private readonly endingUntilMs = new Map<string, number>();
 
   constructor(options: ReconcileOptions) {
     this.options = options;
@@ -73,9 +76,12 @@ export class Reconciler {
     const object = cache.get(DEPLOYMENT_RESOURCE, key);
     if (object === undefined || object.metadata.deletionTimestamp !== undefined) {
       this.progressAtMs.delete(key);
+      this.endingUntilMs.delete(key);
       agents.follow(key, []);
       return undefined;
     }
+    const endsInMs = (this.endingUntilMs.get(key) ?? 0) - this.options.nowMs();
+    if (endsInMs > 0) return endsInMs;
     const resource = readResource(object);
     const resolved = resolve(resource, this.options.settings);
     const { steps, notes } = await this.make(key, resolved);
@@ -84,6 +90,10 @@ export class Reconciler {
     signal.throwIfAborted();
     const applied = await carryOut(steps, { ...this.options, owner: ownerOf(object) });
     signal.throwIfAborted();
+    if (applied.isEnding) {
+      this.endingUntilMs.set(key, this.options.nowMs() + endingMs);
+      return endingMs;
+    }
     const pods = cache.children(key).filter(({ kind }) => kind === POD.kind);
     this.followAgents(key, pods);
     const observed: Observed = {

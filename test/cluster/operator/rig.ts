@@ -110,7 +110,9 @@ export class OperatorRig {
 
   async refusals(since = 0): Promise<AuditEntry[]> {
     const entries = await this.cluster.audit({ since, user: `system:serviceaccount:${system}:${account}` });
-    return entries.filter(entry => entry.responseStatus?.code === 403);
+    const isEnding = ({ responseStatus }: AuditEntry) =>
+      /being terminated/.test((responseStatus as { message?: string } | undefined)?.message ?? '');
+    return entries.filter(entry => entry.responseStatus?.code === 403 && !isEnding(entry));
   }
 
   /** Resolves when the operator has written nothing for so long. */
