@@ -45,16 +45,20 @@ function kubernetesLdflags(): string {
   return ['-s', '-w', ...flags].join(' ');
 }
 
+/** Required and replaced: so they carry their real version in every stack trace and cache entry. */
+function kubernetesGoMod(): string {
+  const stagedVersion = `v0.${kubernetesVersion.slice(2)}`;
+  const staged = stagedModules.split(' ').flatMap(name => {
+    const module = `k8s.io/${name}`;
+    return [`require ${module} ${stagedVersion}`, `replace ${module} => ${module} ${stagedVersion}`];
+  });
+  const head = ['module wrapper', 'go 1.24.0', `require k8s.io/kubernetes v${kubernetesVersion}`];
+  return [...head, ...staged, ''].join('\n');
+}
+
 const kubernetesWrapper: Wrapper = {
   name: 'kubernetes',
-  goMod: [
-    'module wrapper\n\ngo 1.24.0\n',
-    `require k8s.io/kubernetes v${kubernetesVersion}\n`,
-    ...stagedModules
-      .split(' ')
-      .map(name => `replace k8s.io/${name} => k8s.io/${name} v0.${kubernetesVersion.slice(2)}`),
-    '',
-  ].join('\n'),
+  goMod: kubernetesGoMod(),
   imports: kubernetesPrograms.map(name => `k8s.io/kubernetes/cmd/${name}`),
   ldflags: kubernetesLdflags(),
 };

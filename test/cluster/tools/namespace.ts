@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Place } from './cluster.ts';
 import { childOf } from './daemon.ts';
 
-const commandMsMax = 10_000;
+const commandMsMax = 60_000;
 const clustersMax = 64;
 
 /** 198.18.0.0/15 is set apart for test networks (RFC 2544), so it is nobody's real network. */

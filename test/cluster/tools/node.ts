@@ -1,6 +1,7 @@
 // A cluster in which pods really run: the control plane, containerd, kubelet, kube-proxy and CoreDNS in namespaces
 // of their own. Never touches this machine's own network, firewall rules or containers. Needs root on Linux.
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { find, nodeParts, skipUnless } from '../../tools/parts.ts';
@@ -188,6 +189,7 @@ async function cgroupTrees(): Promise<string[]> {
 /** A kubelet removes what it does not know below its root, so each has a root of its own. */
 async function makeCgroup(name: string): Promise<void> {
   for (const tree of await cgroupTrees()) {
+    await sweepCgroups(tree);
     const folder = path.join(tree, name);
     await mkdir(folder, { recursive: true });
     // In v1 a new cpuset holds no processor and no memory, and refuses every process.
@@ -195,6 +197,14 @@ async function makeCgroup(name: string): Promise<void> {
       const parent = await readFile(path.join(tree, file), 'utf8').catch(() => '');
       if (parent.trim() !== '') await writeFile(path.join(folder, file), parent).catch(() => undefined);
     }
+  }
+}
+
+/** What test processes left that were killed: the kernel ended their pods but keeps the empty folders. */
+async function sweepCgroups(tree: string): Promise<void> {
+  for (const name of await readdir(tree)) {
+    const owner = /^bigo-node-(\d+)-/.exec(name)?.[1];
+    if (owner !== undefined && !existsSync(`/proc/${owner}`)) await removeFolders(path.join(tree, name));
   }
 }
 
