@@ -155,7 +155,7 @@ class RunningGateway implements Gateway {
     checkSettings(settings);
     const tls = readTls(settings);
     context.keys.close();
-    context.keys.use(settings.keysFile);
+    context.keys.use(settings.keysFile, settings.anonymousRole);
     context.keys.watch(error => this.noteKeys(error));
     context.settings = settings;
     context.models.useSettings(settings);
@@ -217,7 +217,7 @@ function makeContext(settings: GatewaySettings, deps: GatewayDeps, brain: BrainP
   });
   upstream.setBackends(settings.backends);
   const keys = new KeyRing();
-  keys.use(settings.keysFile);
+  keys.use(settings.keysFile, settings.anonymousRole);
   const journal = makeJournal(settings, deps, metrics);
   return {
     settings,

@@ -44,6 +44,16 @@ test('a key is known by Bearer and by x-api-key, and carries role, models and pr
     }
   }));
 
+test('without keys everybody may do all, or all but changing models', () => {
+  const ring = new KeyRing();
+  const roles = (['admin', 'inference'] as const).map(role => {
+    ring.use(undefined, role);
+    const identity = ring.identify({});
+    return identity instanceof BigoError ? identity.code : identity.role;
+  });
+  assert.deepEqual(roles, ['admin', 'user']);
+});
+
 const WRONG: readonly Record<string, string>[] = [
   {},
   { authorization: key },

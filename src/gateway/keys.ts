@@ -35,9 +35,11 @@ const pollMs = 1_000;
 export class KeyRing {
   private byHash: ReadonlyMap<string, KnownKey> | undefined;
   private file: string | undefined;
+  private anonymous = ANONYMOUS;
 
-  /** Undefined = keys are off. Throws a message for people when the file is wrong. */
-  use(file: string | undefined): void {
+  /** Without a file keys are off, and everybody may do what `anonymousRole` says. Throws a message for people when the file is wrong. */
+  use(file: string | undefined, anonymousRole: 'admin' | 'inference' = 'admin'): void {
+    this.anonymous = anonymousRole === 'admin' ? ANONYMOUS : { ...ANONYMOUS, role: 'user' };
     this.byHash = file === undefined ? undefined : indexOf(readKeys(file));
     this.file = file;
   }
@@ -70,7 +72,7 @@ export class KeyRing {
   }
 
   identify(headers: Readonly<Record<string, string | readonly string[] | undefined>>): Identity | BigoError {
-    if (this.byHash === undefined) return ANONYMOUS;
+    if (this.byHash === undefined) return this.anonymous;
     const key = presentedKey(headers);
     if (key === undefined) return new BigoError('unauthorized', 'This gateway needs a key.');
     const digest = hashKey(key);
