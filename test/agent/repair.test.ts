@@ -61,7 +61,7 @@ describe('wrong bytes beside a real Ollama', { skip: await skipUnless('ollama') 
     const copy = JSON.stringify({ source: name, destination: `${registry.host}/library/m:2` });
     await registry.addModel('library/m:2', { gguf: tinyGguf() });
     await fetch(`${ollama.url}/api/copy`, { method: 'POST', body: copy });
-    registry.setFault(digest, { delayMs: 1_500, times: 1 });
+    registry.setFault(digest, { redirect: 'none', delayMs: 3_000, times: 1 });
     const path = blobPath(store, digest);
     const sizeBytes = tinyGguf().length;
     await overwrite(path, sizeBytes - 4096, Math.min(4096, sizeBytes));
