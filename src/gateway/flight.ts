@@ -334,10 +334,8 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     const headers = [...exchange.extraHeaders];
     addDecision(headers, this.grant);
     exchange.extraHeaders = headers;
-    const told =
-      error.code === 'model_not_found'
-        ? modelNotFound(context.models, plan.modelName, exchange.identity.models)
-        : error;
+    const unknown = error.code === 'model_not_found';
+    const told = unknown ? modelNotFound(context.models, plan.modelName, exchange.identity.models) : error;
     exchange.fail(exchange.route.dialect, told);
   }
 

@@ -109,7 +109,8 @@ test('show gives a Modelfile that could be used again, without secrets of the he
       ['general.name', 'x'],
       ['general.architecture', 'llama'],
     ]),
-    tensors: [], headerBytes: 0,
+    tensors: [],
+    headerBytes: 0,
   };
   const shown = showOf({ model, header, verbose: false, system: '' });
   const modelfile = String(shown['modelfile']);

@@ -89,6 +89,9 @@ test('a progress line is read whatever a server writes; an error may be any valu
 test('a create asks for a stream whatever it said before, and every other byte stays', () => {
   const body = Buffer.from('{"model":"m","stream":false,"parameters":{"seed":12345678901234567890}} \n');
   const text = Buffer.from(withStream(body)).toString();
-  assert.equal(text, '{"model":"m","stream":false,"parameters":{"seed":12345678901234567890},"stream":true} \n');
+  assert.equal(
+    text,
+    '{"model":"m","stream":false,"parameters":{"seed":12345678901234567890},"stream":true} \n',
+  );
   assert.equal((JSON.parse(text) as { stream: boolean }).stream, true);
 });
