@@ -26,25 +26,32 @@ export type Handler = (call: Call) => Promise<object | undefined>;
 
 const bodyBytesMax = 64 * 1024;
 const bodyMsMax = 30_000;
+const restMsMax = 2_000;
+const restBytesMax = 8 * 1024 * 1024;
 
-export async function readBody(req: IncomingMessage, route: ApiRoute): Promise<string> {
+/** What is too large is read away for a moment, so that the answer is not lost in a reset. */
+export function readBody(req: IncomingMessage, route: ApiRoute): Promise<string> {
   const bytesMax = route.bodyBytesMax ?? bodyBytesMax;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  const timer = setTimeout(
-    () => req.destroy(new BigoError('request_timeout', 'The body took too long.')),
-    bodyMsMax,
-  );
-  try {
-    for await (const chunk of req as AsyncIterable<Buffer>) {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const timer = setTimeout(() => {
+      reject(new BigoError('request_timeout', 'The body took too long.'));
+      setTimeout(() => req.destroy(), restMsMax).unref();
+    }, bodyMsMax);
+    req.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > bytesMax) throw new BigoError('too_large', `The body is over ${bytesMax} bytes.`);
-      chunks.push(chunk);
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+      if (bytes <= bytesMax) chunks.push(chunk);
+      else reject(new BigoError('too_large', `The body is over ${bytesMax} bytes.`));
+      if (bytes > bytesMax + restBytesMax) req.destroy();
+    });
+    req.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+    req.on('error', reject);
+    req.on('close', () => {
+      clearTimeout(timer);
+      reject(new BigoError('client_gone', 'The client left.'));
+    });
+  });
 }
 
 /** Only JSON: a page of another origin cannot send that without being asked first. */
