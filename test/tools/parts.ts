@@ -181,10 +181,9 @@ export function addCommand(names: readonly string[]): string {
 
 /** For `test(…, { skip: await skipUnless('ollama') }, …)`: the test runner knows this reason by its first word. */
 export async function skipUnless(...names: readonly PartName[]): Promise<string | false> {
-  for (const name of names) {
-    if ((await find(name)) === undefined) return `needs ${name}: ${addCommand([name])}`;
-  }
-  return false;
+  const missing: PartName[] = [];
+  for (const name of names) if ((await find(name)) === undefined) missing.push(name);
+  return missing.length === 0 ? false : `needs ${missing.join(' and ')}: ${addCommand(missing)}`;
 }
 
 async function usable(file: string): Promise<string | undefined> {
