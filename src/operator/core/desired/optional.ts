@@ -14,7 +14,7 @@ const KEDA = 'keda.sh/v1alpha1';
 const SCALE_DOWN_SECONDS = 600;
 
 export function optionalObjects(context: Context): Desired {
-  const wishes = [...serviceMonitors(context), ...alerts(context), ...scaledObject(context)];
+  const wishes = [...serviceMonitors(context), ...prometheusRule(context), ...scaledObject(context)];
   const isThere = (wish: KubeObject) => context.apis.has(`${wish.apiVersion}/${wish.kind}`);
   const missing = new Set(
     wishes.filter(wish => !isThere(wish)).map(wish => `${wish.apiVersion} ${wish.kind}`),
@@ -53,10 +53,24 @@ function serviceMonitors(context: Context): KubeObject[] {
   ];
 }
 
-function alerts(context: Context): KubeObject[] {
-  if (!context.resolved.monitoring.alerts || context.resolved.gateway === undefined) return [];
-  const { name, namespace } = context.resolved;
-  const { labels = {} } = context.resolved.monitoring.serviceMonitor ?? {};
+/** Alerts, and the one number that a HorizontalPodAutoscaler asks its adapter for. */
+function prometheusRule(context: Context): KubeObject[] {
+  const { name, namespace, gateway, monitoring, autoscaling } = context.resolved;
+  if (gateway === undefined) return [];
+  const isScaledByRule = autoscaling?.engine === 'hpa' && autoscaling.signal === 'queue';
+  const demand = {
+    record: 'bigo_fleet_demand',
+    expr: demandQuery(context),
+    labels: { namespace, fleet: name },
+  };
+  const groups = [
+    ...(monitoring.alerts
+      ? [{ name: `bigo.${namespace}.${name}`, rules: alertRules({ namespace, job: context.names.gateway }) }]
+      : []),
+    ...(isScaledByRule ? [{ name: `bigo.${namespace}.${name}.scaling`, rules: [demand] }] : []),
+  ];
+  if (groups.length === 0) return [];
+  const { labels = {} } = monitoring.serviceMonitor ?? {};
   const identity = {
     apiVersion: MONITORING,
     kind: 'PrometheusRule',
@@ -64,15 +78,17 @@ function alerts(context: Context): KubeObject[] {
     app: 'ollama',
     labels,
   } as const;
-  const rules = alertRules({ namespace, job: context.names.gateway });
-  return [object(context, identity, { spec: { groups: [{ name: `bigo.${namespace}.${name}`, rules }] } })];
+  return [object(context, identity, { spec: { groups } })];
 }
 
 /** What scales is the resource itself, through its scale subresource. */
 const target = ({ name }: Resolved) => ({ apiVersion: API_VERSION, kind: KIND, name });
 
-const demandQuery = ({ namespace, name }: Resolved): string =>
-  `sum(bigo_fleet_demand{namespace="${namespace}",fleet="${name}"})`;
+/** Requests that wait or run, over all gateways. */
+function demandQuery({ names, resolved }: Context): string {
+  const of = `{namespace="${resolved.namespace}",job="${names.gateway}"}`;
+  return `sum(bigo_queue_length${of}) + sum(bigo_in_flight${of} or vector(0))`;
+}
 /** Label spellings of a Prometheus that keeps, or overwrites, what the exporter says. */
 const gpuQuery = ({ namespace, name }: Resolved): string => {
   const pods = `"${name}-ollama-[0-9]+"`;
@@ -119,7 +135,7 @@ function scaledObject(context: Context): KubeObject[] {
   const { autoscaling } = context.resolved;
   if (autoscaling?.engine !== 'keda') return [];
   const { minReplicas, maxReplicas, idleSecondsToZero, signal, prometheusAddress = '' } = autoscaling;
-  const query = signal === 'queue' ? demandQuery(context.resolved) : gpuQuery(context.resolved);
+  const query = signal === 'queue' ? demandQuery(context) : gpuQuery(context.resolved);
   const identity = {
     apiVersion: KEDA,
     kind: 'ScaledObject',

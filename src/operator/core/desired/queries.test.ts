@@ -13,6 +13,7 @@ const resource = resourceSchema.parse({
   metadata: { name: 'x' },
   spec: {
     ollama: { models: ['a:1'] },
+    autoscaling: { enabled: true, engine: 'hpa' },
     monitoring: { alerts: { enabled: true }, dashboards: { enabled: true } },
   },
 });
@@ -30,7 +31,7 @@ const asked = objects
   .flatMap(queries);
 
 test('there are alerts and panels to look at', () => {
-  assert.ok(asked.length >= 10);
+  assert.ok(asked.length >= 13);
 });
 
 for (const query of asked) {
