@@ -4,13 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { find, nodeParts, skipUnless } from '../../tools/parts.ts';
-import {
-  skipWithoutCluster,
-  startControlPlane,
-  type ControlPlane,
-  type ControlPlaneOptions,
-} from './cluster.ts';
+import { controlPlaneParts, find, nodeParts, skipUnless } from '../../tools/parts.ts';
+import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './cluster.ts';
 import { Daemon } from './daemon.ts';
 import { imageNames, pauseImage, writeImages, type Image } from './images.ts';
 import { openNamespace, type Namespace } from './namespace.ts';
@@ -25,7 +20,7 @@ const cgroupRoot = '/sys/fs/cgroup';
 /** For `test(…, { skip: await skipWithoutNode() }, …)`. */
 export async function skipWithoutNode(): Promise<string | false> {
   if (process.platform !== 'linux') return 'only on Linux: pods that really run';
-  const missing = (await skipWithoutCluster()) || (await skipUnless(...nodeParts));
+  const missing = await skipUnless(...controlPlaneParts, ...nodeParts);
   if (missing !== false) return missing;
   // These two are gaps, not explanations: where everything is required they fail the run.
   if (process.getuid?.() !== 0) return 'pods that really run want root: sudo npm test -- node';
