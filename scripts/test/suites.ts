@@ -78,6 +78,16 @@ export const suites: readonly Suite[] = [
     showsOutput: false,
   },
   {
+    name: 'operator',
+    about: 'the operator beside an API server that breaks single calls',
+    files: ['test/operator/**/*.test.ts'],
+    needs: [],
+    budgetSeconds: 120,
+    filesAtOnce: 2,
+    testSecondsMax: 60,
+    showsOutput: false,
+  },
+  {
     name: 'cli',
     about: 'the commands, run as programs',
     files: ['test/cli/**/*.test.ts'],

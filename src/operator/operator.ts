@@ -63,7 +63,7 @@ export interface RunningOperator {
   close(): Promise<void>;
 }
 
-const workersMax = 4;
+const workersMax = 8;
 const passMsMax = 60_000;
 const requestMsMax = 30_000;
 const syncMsMax = 120_000;

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { desired } from '../../../src/operator/core/desired/desired.ts';
 import { CLUSTER_RULES, LEASE_RULES, OPERATOR_RULES } from '../../../src/operator/core/rbac.ts';
@@ -69,16 +68,11 @@ export class OperatorRig {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** `lease`: operators of one test share it; those of different tests do not wait for each other. */
-  async operator(
-    t: Pick<TestContext, 'after'>,
-    namespaces: readonly string[],
-    limits: OperatorLimits = {},
-  ): Promise<RunningOperator> {
+  async operator(namespaces: readonly string[], limits: OperatorLimits = {}): Promise<RunningOperator> {
     const who = { namespace: system, serviceAccount: account };
     const { url, token, ca } = await this.cluster.credentials(who);
     const log = process.env['BIGO_TEST_LOG'] === undefined ? silentLog() : createLog({ level: 'debug' }).log;
-    const operator = await startOperator({
+    return startOperator({
       access: {
         server: url,
         token,
@@ -97,8 +91,6 @@ export class OperatorRig {
       log,
       limits: { secretRoundMs: 1_000, ...limits },
     });
-    t.after(() => operator.close());
-    return operator;
   }
 
   /** Writes of the operator's account, but for those of its lease. */
