@@ -131,11 +131,15 @@ async function startFleet(settings: GatewaySettings, log: Log): Promise<StartedF
   fleet.start();
   pods?.discovery.start();
   const firstLook = async () => {
-    await pods?.discovery.synced;
+    await pods?.discovery.looked;
     fleet.setBackends(withPods(settings).backends);
     await fleet.refresh();
   };
-  await Promise.race([firstLook(), sleep(firstLookMsMax, undefined, { ref: false })]);
+  const looked = new AbortController();
+  // This timer holds the process: while the API server is away, nothing else does yet.
+  const limit = sleep(firstLookMsMax, undefined, { signal: looked.signal }).catch(() => undefined);
+  await Promise.race([firstLook(), limit]);
+  looked.abort();
   const stop = async () => {
     await pods?.stop();
     await fleet.stop();

@@ -91,7 +91,7 @@ test('pods that the label finds are the backends, named like their pods', async 
   putPod(api, 'chat-ollama-0', { ready: false });
   putPod(api, 'chat-gateway-1', { app: 'gateway' });
   const { discovery, until } = follow(api, { slots: 2, store: 'shared' });
-  await discovery.synced;
+  await discovery.looked;
   assert.deepEqual(discovery.latest.specs, [
     { name: 'chat-ollama-0', url: 'http://10.0.0.1:11434', store: 'shared', class: 'default', slots: 2 },
   ]);
@@ -105,7 +105,7 @@ test('a pod that is being deleted gets nothing new', async () => {
   const api = await anApi();
   putPod(api, 'p-0');
   const { discovery, until } = follow(api);
-  await discovery.synced;
+  await discovery.looked;
   assert.equal(discovery.latest.draining.size, 0);
   patchPod(api, 'p-0', { deletionTimestamp: new Date().toISOString() });
   await until(({ draining }) => draining.has('p-0'));
@@ -116,7 +116,7 @@ test('a planned drain holds until its time, and is then over by itself', async (
   putPod(api, 'p-0');
   patchPod(api, 'p-0', { annotations: { [DRAIN_UNTIL]: new Date(Date.now() + 700).toISOString() } });
   const { discovery, until } = follow(api);
-  await discovery.synced;
+  await discovery.looked;
   assert.equal(discovery.latest.draining.has('p-0'), true);
   await until(({ draining }) => !draining.has('p-0'));
 });
@@ -126,7 +126,7 @@ test('while the API server is away the last known pods stay, and what happened m
   putPod(api, 'p-0');
   putPod(api, 'p-1', { ip: '10.0.0.2' });
   const { discovery, names, until } = follow(api);
-  await discovery.synced;
+  await discovery.looked;
   api.fault = () => 'reset';
   for (const watch of [...api.watches]) watch.cut();
   removePod(api, 'p-1');
@@ -141,7 +141,7 @@ test('a watch that is too old, or sends nonsense, is followed by a new list', as
   const api = await anApi();
   putPod(api, 'p-0');
   const { discovery, until } = follow(api);
-  await discovery.synced;
+  await discovery.looked;
   for (const spoil of [
     () => [...api.watches].forEach(watch => watch.expire()),
     () => [...api.watches].forEach(watch => watch.write('{"type":"ADD\n')),
@@ -159,7 +159,7 @@ test('a pod with the name of the one before is first taken out, so that nothing 
   const api = await anApi();
   putPod(api, 'p-0');
   const { discovery, told, until } = follow(api);
-  await discovery.synced;
+  await discovery.looked;
   while (api.watches.size === 0) await sleep(10);
   [...api.watches].forEach(
     watch => (watch.relay = (change, pass) => void (change.type === 'ADDED' && pass(change))),
@@ -192,7 +192,7 @@ test('another selector is followed live, and until its first list the old pods s
   putPod(api, 'p-0');
   putPod(api, 'q-0', { app: 'other' });
   const { discovery, names, until } = follow(api);
-  await discovery.synced;
+  await discovery.looked;
   discovery.use({ selector: 'app=other', port: 11_434 });
   assert.deepEqual(names(), ['p-0']);
   await until(({ specs }) => specs.length === 1 && specs[0]?.name === 'q-0');

@@ -32,7 +32,7 @@ export class PodDiscovery {
   #before: readonly PodView[] = [];
   #told = '';
   #latest: PodBackends = { specs: [], draining: new Set() };
-  readonly #firstTold = Promise.withResolvers<void>();
+  readonly #firstLook = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(wish: KubernetesDiscovery, options: PodDiscoveryOptions) {
@@ -47,9 +47,9 @@ export class PodDiscovery {
     return this.#pods.isSynced;
   }
 
-  /** Resolves with the first list. */
-  get synced(): Promise<void> {
-    return this.#firstTold.promise;
+  /** Resolves with the first list, or when it failed. */
+  get looked(): Promise<void> {
+    return this.#firstLook.promise;
   }
 
   get latest(): PodBackends {
@@ -97,6 +97,7 @@ export class PodDiscovery {
       selector,
       namespace: this.#wish.namespace ?? namespace,
       onChange: () => this.#tell(),
+      onFailed: () => this.#firstLook.resolve(),
     });
   }
 
@@ -121,7 +122,7 @@ export class PodDiscovery {
       'pods that are backends',
     );
     this.#latest = { specs, draining: draining.names };
-    this.#firstTold.resolve();
+    this.#firstLook.resolve();
     onChange(this.#latest);
   }
 

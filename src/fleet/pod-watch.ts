@@ -14,6 +14,8 @@ export interface PodWatchOptions {
   readonly rng: () => number;
   readonly log: Log;
   readonly onChange: () => void;
+  /** The API server did not answer, or not well; it is asked again. */
+  readonly onFailed: () => void;
 }
 
 const POD = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', isNamespaced: true };
@@ -129,6 +131,7 @@ export class PodWatch {
     if (known === undefined || known.code !== 0 || known.reason === 'Silent') this.#version = undefined;
     const fields = { error: String(error), code: known?.code, pods: this.#pods.size };
     this.#options.log.warn(fields, 'the API server does not tell of pods: the last known ones stay');
+    this.#options.onFailed();
   }
 
   async #pause(): Promise<void> {
