@@ -227,6 +227,21 @@ test('pods without a GPU see none, and pods with one ask for it', () => {
   });
 });
 
+test('pods that ask for a GPU tolerate the taint of its nodes, once', () => {
+  const tolerations = (more: object) => {
+    const spec = { ollama: { models: ['a:1'], ...more } };
+    const [set] = workloads(objectsFor(spec)).filter(({ object }) => object.kind === 'StatefulSet');
+    return (set?.spec.template.spec as unknown as { tolerations?: { key?: string }[] }).tolerations;
+  };
+  assert.equal(tolerations({}), undefined);
+  assert.deepEqual(
+    tolerations({ gpu: {} })?.map(({ key }) => key),
+    ['nvidia.com/gpu'],
+  );
+  const own = { key: 'nvidia.com/gpu', operator: 'Equal', value: 'present', effect: 'NoSchedule' };
+  assert.deepEqual(tolerations({ gpu: {}, scheduling: { tolerations: [own] } }), [own]);
+});
+
 test('a change of models changes no pod', () => {
   const one = workloads(objectsFor({ ollama: { models: ['a:1'] } }));
   const two = workloads(

@@ -93,8 +93,8 @@ function withGpu({ resolved }: Context): Record<string, unknown> {
 
 function podTemplate(context: Context, role: Role): Record<string, unknown> {
   const { name, ollama } = context.resolved;
-  const { nodeSelector, tolerations, affinity, topologySpreadConstraints, priorityClassName } =
-    ollama.scheduling;
+  const { nodeSelector, affinity, topologySpreadConstraints, priorityClassName } = ollama.scheduling;
+  const tolerations = tolerationsOf(context, role);
   const runtimeClassName = role.app === 'writer' ? undefined : ollama.gpu?.runtimeClassName;
   const selector = selectorOf(name, role.app);
   return {
@@ -106,7 +106,7 @@ function podTemplate(context: Context, role: Role): Record<string, unknown> {
       securityContext: podSecurity(),
       ...(runtimeClassName === undefined ? {} : { runtimeClassName }),
       ...(nodeSelector === undefined ? {} : { nodeSelector }),
-      ...(tolerations === undefined ? {} : { tolerations }),
+      ...(tolerations.length === 0 ? {} : { tolerations }),
       ...(affinity === undefined ? {} : { affinity }),
       ...(priorityClassName === undefined || priorityClassName === '' ? {} : { priorityClassName }),
       topologySpreadConstraints: topologySpreadConstraints ?? spread(selector),
@@ -115,6 +115,15 @@ function podTemplate(context: Context, role: Role): Record<string, unknown> {
       volumes: [...modelVolumes(context), ...agentVolumes(context), emptyDir('home'), emptyDir('tmp')],
     },
   };
+}
+
+/** GPU nodes are often closed to pods that ask for no GPU; those that ask are let in. */
+function tolerationsOf({ resolved }: Context, { app }: Role): readonly Record<string, unknown>[] {
+  const given = (resolved.ollama.scheduling.tolerations ?? []) as readonly Record<string, unknown>[];
+  const key = resolved.ollama.gpu?.resourceName;
+  const isGiven = given.some(toleration => toleration.key === key || toleration.key === undefined);
+  if (key === undefined || app === 'writer' || isGiven) return given;
+  return [...given, { key, operator: 'Exists', effect: 'NoSchedule' }];
 }
 
 /** perReplica has its volume from the claim template. */
