@@ -231,7 +231,8 @@ test('pods that ask for a GPU tolerate the taint of its nodes, once', () => {
   const tolerations = (more: object) => {
     const spec = { ollama: { models: ['a:1'], ...more } };
     const [set] = workloads(objectsFor(spec)).filter(({ object }) => object.kind === 'StatefulSet');
-    return (set?.spec.template.spec as unknown as { tolerations?: { key?: string }[] }).tolerations;
+    assert.ok(set !== undefined);
+    return (set.spec.template.spec as { tolerations?: { key?: string }[] }).tolerations;
   };
   assert.equal(tolerations({}), undefined);
   assert.deepEqual(
