@@ -142,9 +142,9 @@ export const suites: readonly Suite[] = [
     about: 'what lives beside each Ollama of a cluster: pulls, repairs, drains; the gateway in front of pods',
     files: ['test/agent/**/*.test.ts'],
     needs: ['ollama', 'smollm2'],
-    budgetSeconds: 180,
+    budgetSeconds: 240,
     filesAtOnce: 1,
-    testSecondsMax: 90,
+    testSecondsMax: 120,
     showsOutput: false,
   },
   {
@@ -184,7 +184,7 @@ export const suites: readonly Suite[] = [
     needs: ['chromium', 'ollama'],
     budgetSeconds: 180,
     filesAtOnce: 1,
-    testSecondsMax: 120,
+    testSecondsMax: 300,
     showsOutput: false,
   },
 ];

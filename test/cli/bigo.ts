@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Text that is piped in; absent = stdin is /dev/null. */
   readonly input?: string;
+  /** It is ended after so long; a minute when absent. */
+  readonly timeMsMax?: number;
 }
 
 export interface Home {
@@ -55,7 +57,7 @@ export class Running {
       cwd: dir,
       env: { PATH: process.env.PATH ?? '', HOME: dir, ...options.env },
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      timeout: timeMsMax,
+      timeout: options.timeMsMax ?? timeMsMax,
     }) as ChildProcessByStdio<Writable | null, Readable, Readable>;
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));

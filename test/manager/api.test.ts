@@ -12,6 +12,7 @@ import { aManager, type ManagerRig } from './rig.ts';
 
 interface Answer {
   readonly status: number;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly body: any;
 }
 

@@ -15,7 +15,7 @@ export interface ManagerRig {
   readonly gateway: Gateway;
   readonly fake: FakeOllama;
   readonly manager: Manager;
-  stopGateway(): Promise<void>;
+  readonly stopGateway: () => Promise<void>;
 }
 
 export interface RigOptions {

@@ -57,9 +57,14 @@ function pathParameters(route: ApiRoute): Json[] {
 }
 
 function queryParameters(route: ApiRoute): Json[] {
-  const { properties = {} } =
-    route.query === undefined ? {} : (schemaOf(route.query) as { properties?: Json });
-  return Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', required: false, schema }));
+  if (route.query === undefined) return [];
+  const { shape } = route.query;
+  return Object.entries(shape).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: false,
+    schema: schemaOf(schema as z.ZodType),
+  }));
 }
 
 function schemaOf(schema: z.ZodType): Json {

@@ -3,10 +3,10 @@
 import { z } from 'zod';
 import { parseModelName } from '../../api/names.ts';
 
-export const modelNameCharsMax = 600;
+const modelNameCharsMax = 600;
 const promptCharsMax = 100_000;
 
-export const ModelNameText = z
+const ModelNameText = z
   .string()
   .min(1)
   .max(modelNameCharsMax)

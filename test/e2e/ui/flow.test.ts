@@ -7,7 +7,7 @@ import { skipUnless } from '../../tools/parts.ts';
 import { startOllama } from '../../tools/real-ollama.ts';
 import { startRegistry } from '../../tools/registry.ts';
 import { tinyGguf } from '../../tools/tiny-gguf.ts';
-import { startBrowser, Watched } from './browser.ts';
+import { startBrowser, upMsMax, Watched } from './browser.ts';
 
 const skip = await skipUnless('chromium', 'ollama');
 const bytesPerSecond = 150_000;
@@ -21,7 +21,9 @@ test('a model is pulled, tried, counted and deleted on two real Ollamas', { skip
   const ollamas = await Promise.all([startOllama(), startOllama()]);
   t.after(() => Promise.all(ollamas.map(ollama => ollama.stop())));
   const backends = ollamas.flatMap((ollama, at) => ['--backend', `${ollama.url},name=engine-${at + 1}`]);
-  const up = aHome(t).start(['up', ...backends, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']);
+  const up = aHome(t).start(['up', ...backends, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'], {
+    timeMsMax: upMsMax,
+  });
   const { url } = await up.ready();
   const browser = await startBrowser();
   t.after(() => browser.close());

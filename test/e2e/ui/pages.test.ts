@@ -9,7 +9,7 @@ import type { Browser } from 'playwright-core';
 import { startFakeOllama, type FakeOllama } from '../../fakes/ollama/server.ts';
 import { aHome, type Home } from '../../cli/bigo.ts';
 import { skipUnless } from '../../tools/parts.ts';
-import { looks, startBrowser, Watched } from './browser.ts';
+import { looks, startBrowser, upMsMax, Watched } from './browser.ts';
 
 const skip = await skipUnless('chromium');
 const dist = path.resolve(import.meta.dirname, '..', '..', '..', 'ui', 'dist');
@@ -36,7 +36,9 @@ async function startFleet(t: TestContext, flags: readonly string[] = []): Promis
   t.after(() => Promise.all(fakes.map(fake => fake.stop())));
   const home = aHome(t);
   const backends = fakes.flatMap((fake, at) => ['--backend', `${fake.url},name=engine-${at + 1}`]);
-  const up = home.start(['up', ...backends, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...flags]);
+  const up = home.start(['up', ...backends, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...flags], {
+    timeMsMax: upMsMax,
+  });
   return { url: (await up.ready()).url, home, fakes };
 }
 
@@ -173,7 +175,7 @@ describe('the page', { skip }, () => {
     t.after(() => fake.stop());
     const home = aHome(t);
     const args = ['up', '--backend', fake.url, '--admin', '127.0.0.1:0', '--listen'];
-    const first = home.start([...args, '127.0.0.1:0']);
+    const first = home.start([...args, '127.0.0.1:0'], { timeMsMax: upMsMax });
     const { url } = await first.ready();
     const page = await Watched.open(browser, `${url}/ui/`);
     page.expectsFailures = true;
@@ -183,7 +185,7 @@ describe('the page', { skip }, () => {
     await page.assertAccessible('disconnected');
     await page.picture('disconnected');
     assert.equal(await page.id('grid').count(), 1, 'what was seen last stays');
-    await home.start([...args, new URL(url).host]).ready();
+    await home.start([...args, new URL(url).host], { timeMsMax: upMsMax }).ready();
     await page.id('disconnected').waitFor({ state: 'detached' });
     assert.match(await page.id('connection').innerText(), /Live/);
     await page.close();
