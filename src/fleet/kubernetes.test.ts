@@ -46,7 +46,7 @@ interface Following {
   readonly discovery: PodDiscovery;
   readonly told: PodBackends[];
   readonly names: () => string[];
-  until(isSo: (latest: PodBackends) => boolean): Promise<void>;
+  readonly until: (isSo: (latest: PodBackends) => boolean) => Promise<void>;
 }
 
 function follow(api: FakeKubeApi, wish: Partial<KubernetesDiscovery> = {}): Following {

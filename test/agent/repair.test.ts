@@ -44,7 +44,7 @@ const tagsOf = async (url: string) => {
 };
 
 async function answer(url: string, model: string): Promise<string> {
-  const options = { seed: 1, temperature: 0, num_predict: 12 };
+  const options = { seed: 1, temperature: 0, num_predict: 4 };
   const body = JSON.stringify({ model, prompt: 'The capital of France is', stream: false, options });
   const heard = await fetch(`${url}/api/generate`, { method: 'POST', body });
   return ((await heard.json()) as { response?: string }).response ?? '';
@@ -66,11 +66,8 @@ describe('wrong bytes beside a real Ollama', { skip: await skipUnless('ollama') 
     const sizeBytes = tinyGguf().length;
     await overwrite(path, sizeBytes - 4096, Math.min(4096, sizeBytes));
     assert.notEqual(sha256Of(path), digest);
-    await agent.until(({ models }) =>
-      models.some(model => model.state === 'corrupt' || model.state === 'pulling'),
-    );
-    assert.deepEqual(await tagsOf(ollama.url), [], 'a model with wrong bytes can still be asked for');
     const [told] = (await agent.until(status => status.blobs.repaired === 1)).slice(-1);
+    assert.deepEqual(await tagsOf(ollama.url), [], 'a model with wrong bytes can still be asked for');
     assert.ok(told?.errors.some(({ message }) => message.includes(digest)));
     await agent.untilAll('present');
     await agent.until(({ models }) => models.length === 3);

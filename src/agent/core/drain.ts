@@ -23,9 +23,9 @@ export interface DrainView {
 }
 
 /** A gateway that is gone for so many looks has no streams but those of open connections, which are counted as direct ones. */
-export const silencesToGone = 5;
+const silencesToGone = 5;
 /** A request can come between two looks: only so many quiet ones in a row count. */
-export const quietLooksNeeded = 2;
+const quietLooksNeeded = 2;
 
 /** Gateways keep idle connections open, so theirs say nothing: what they report counts instead. */
 export function drainView(look: DrainLook): DrainView {

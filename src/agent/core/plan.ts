@@ -66,7 +66,7 @@ function createMissing(assignment: Assignment, state: AgentState, seen: Observed
 }
 
 /** A derived model is what it was declared to be, made from the base that is there now. */
-export function isMade(model: WantedDerived, state: AgentState, seen: Observed): boolean {
+function isMade(model: WantedDerived, state: AgentState, seen: Observed): boolean {
   return seen.models?.has(model.key) === true && state.made.get(model.key) === madeMark(model, seen);
 }
 

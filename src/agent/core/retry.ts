@@ -8,7 +8,7 @@ const soonMsMax = 5 * 60_000;
 const slowMsMin = 10 * 60_000;
 const slowMsMax = 60 * 60_000;
 /** Failures in a row after which even a passing cause counts as failed for good. */
-export const failuresToFailed = 5;
+const failuresToFailed = 5;
 
 /** No number of tries within minutes mends these; somebody must act. */
 const LASTING: ReadonlySet<FailureReason> = new Set<FailureReason>([
@@ -39,10 +39,6 @@ export function failureOf(text: string, otherwise: FailureReason): Failure {
   return { reason, message: text.slice(0, messageCharsMax) };
 }
 
-export function isLasting(reason: FailureReason): boolean {
-  return LASTING.has(reason);
-}
-
 /** The record after one more failure. `random` in [0, 1) spreads the pods of a fleet. */
 export function afterFailure(
   record: ModelRecord,
@@ -50,7 +46,7 @@ export function afterFailure(
   at: { readonly nowMs: number; readonly random: number },
 ): ModelRecord {
   const failures = record.failures + 1;
-  const isFailed = isLasting(failure.reason) || failures >= failuresToFailed;
+  const isFailed = LASTING.has(failure.reason) || failures >= failuresToFailed;
   const [minMs, maxMs] = isFailed ? [slowMsMin, slowMsMax] : [soonMsMin, soonMsMax];
   const beyond = isFailed ? Math.max(0, failures - failuresToFailed) : failures - 1;
   const delayMs = Math.min(maxMs, minMs * 2 ** Math.min(beyond, 16));
