@@ -14,11 +14,11 @@ const kind = (apiVersion: string, name: string, plural: string): KubeKind => ({
 
 export const DEPLOYMENT_RESOURCE = kind(API_VERSION, KIND, PLURAL);
 export const POD = kind('v1', 'Pod', 'pods');
-export const CLAIM = kind('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
+const CLAIM = kind('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
 export const SECRET = kind('v1', 'Secret', 'secrets');
 export const LEASE = kind('coordination.k8s.io/v1', 'Lease', 'leases');
 export const EVENT = kind('events.k8s.io/v1', 'Event', 'events');
-export const STATEFUL_SET = kind('apps/v1', 'StatefulSet', 'statefulsets');
+const STATEFUL_SET = kind('apps/v1', 'StatefulSet', 'statefulsets');
 export const NODE: KubeKind = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', isNamespaced: false };
 export const STORAGE_CLASS: KubeKind = {
   apiVersion: 'storage.k8s.io/v1',

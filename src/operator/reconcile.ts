@@ -18,6 +18,7 @@ import { isSameStatus, isOnlyProgress } from './core/status/compare.ts';
 import { type Observed, podStatus, type Problem } from './core/status/observed.ts';
 import { stuckPods } from './core/status/problems.ts';
 import { statusOf } from './core/status/status.ts';
+import { TerminalError } from './controller.ts';
 import type { EventRecorder } from './events.ts';
 import { DEPLOYMENT_RESOURCE, POD, SECRET, trim } from './kinds.ts';
 import { secretMaker, type SecretReader, secretTexts } from './secrets.ts';
@@ -195,7 +196,10 @@ export class Reconciler {
 
 /** The API server has checked it by the same schema; defaults are filled in here again for older objects. */
 function readResource(object: KubeObject): OllamaDeployment {
-  return resourceSchema.parse(object);
+  const read = resourceSchema.safeParse(object);
+  if (read.success) return read.data;
+  const [issue] = read.error.issues;
+  throw new TerminalError(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'cannot be read'}`);
 }
 
 function ownerOf({ kind, metadata }: KubeObject): { kind: string; name: string; uid: string } {

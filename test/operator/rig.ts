@@ -18,7 +18,7 @@ import type { Fields } from '../fakes/kube-api/fields.ts';
 export const namespace = 'default';
 export const resources = `${API_VERSION}/ollamadeployments`;
 
-export const quickLimits: OperatorLimits = {
+const quickLimits: OperatorLimits = {
   reflector: { backoffMsMin: 5, backoffMsMax: 50, watchSecondsMin: 300, watchSecondsMax: 300, pageItems: 3 },
   lease: { durationMs: 1_500, renewDeadlineMs: 1_000, retryMs: 100 },
   secretRoundMs: 100,
@@ -27,7 +27,7 @@ export const quickLimits: OperatorLimits = {
 };
 
 /** One object of each sort that matters to the plan: a keyed list, a whole list, quantities, a claim that stays. */
-export function smallDesired(input: DesiredInput): Desired {
+function smallDesired(input: DesiredInput): Desired {
   const { resolved } = input;
   const context = { ...input, names: namesOf(resolved.name) };
   const { names } = context;
@@ -91,7 +91,7 @@ export function smallDesired(input: DesiredInput): Desired {
 
 export interface Rig {
   readonly api: FakeKubeApi;
-  start(limits?: OperatorLimits): Promise<RunningOperator>;
+  readonly start: (limits?: OperatorLimits) => Promise<RunningOperator>;
 }
 
 export async function startRig(t: TestContext): Promise<Rig> {

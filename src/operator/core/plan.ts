@@ -45,7 +45,7 @@ export function plan({ owner, desired, live, isServed }: PlanInput): Step[] {
   return [...steps, ...pruned.map(object => remove(object, 'it is not wanted any more'))];
 }
 
-export function keyOf({ kind, metadata }: KubeObject): string {
+function keyOf({ kind, metadata }: KubeObject): string {
   return `${kind} ${metadata.namespace ?? ''}/${metadata.name}`;
 }
 
@@ -83,7 +83,7 @@ export function stepsOf({ object, live, owner, all }: Case): Step[] {
 
 type Standing = 'ours' | 'namesake' | 'foreign';
 
-export function standingOf(live: KubeObject, owner: PlanInput['owner']): Standing {
+function standingOf(live: KubeObject, owner: PlanInput['owner']): Standing {
   const controller = live.metadata.ownerReferences?.find(reference => reference.controller === true);
   if (controller?.uid === owner.uid) return 'ours';
   if (controller !== undefined) {

@@ -28,6 +28,8 @@ describe('the operator on a real API server', { skip: await skipWithoutCluster()
   const restart = async (): Promise<void> => {
     await operator?.close();
     operator = await rig.operator([], { reflector: { backoffMsMax: 1_000 } });
+    // As a Deployment would: whoever lost the lease is started again.
+    operator.failed.catch(() => void restart());
     await operator.leading;
   };
   before(async () => {
@@ -203,11 +205,15 @@ describe('the operator on a real API server', { skip: await skipWithoutCluster()
   it('names what is wrong with the pods of a resource, and clears it when it is mended', async t => {
     const namespace = await rig.cluster.namespace(t);
     await create(namespace, 'nowhere', {
-      ollama: { models: [], storage: { mode: 'ephemeral' }, scheduling: { nodeSelector: { disk: 'gold' } } },
+      ollama: {
+        models: ['llama3.2:1b'],
+        storage: { mode: 'ephemeral' },
+        scheduling: { nodeSelector: { disk: 'gold' } },
+      },
     });
     await until('no node', conditionIs(namespace, 'nowhere', 'Degraded', 'Unschedulable'));
     await create(namespace, 'classless', {
-      ollama: { models: [], storage: { storageClassName: 'platinum' } },
+      ollama: { models: ['llama3.2:1b'], storage: { storageClassName: 'platinum' } },
     });
     await until('no class', conditionIs(namespace, 'classless', 'Degraded', 'Unschedulable'));
     const quota = {
@@ -217,7 +223,7 @@ describe('the operator on a real API server', { skip: await skipWithoutCluster()
       spec: { hard: { pods: '0' } },
     };
     await rig.cluster.admin.create(quota);
-    await create(namespace, 'many', { ollama: { models: [], storage: { mode: 'ephemeral' } } });
+    await create(namespace, 'many', { ollama: { models: ['llama3.2:1b'], storage: { mode: 'ephemeral' } } });
     await until('a quota', conditionIs(namespace, 'many', 'Degraded', 'QuotaExceeded'));
     const message = rig.condition(await seen(namespace, 'many'), 'Degraded')?.message ?? '';
     assert.match(message, /exceeded quota: small/);

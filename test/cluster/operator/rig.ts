@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OPERATOR_NAMESPACE } from '../../../src/api/operator-settings.ts';
 import { desired } from '../../../src/operator/core/desired/desired.ts';
 import { CLUSTER_RULES, LEASE_RULES, OPERATOR_RULES } from '../../../src/operator/core/rbac.ts';
 import { type OperatorLimits, type RunningOperator, startOperator } from '../../../src/operator/operator.ts';
@@ -16,7 +17,7 @@ import type { KubeObject } from '../tools/kube-client.ts';
 import { addNode, PretendKubelet } from '../tools/pretend.ts';
 import { Provisioner } from '../tools/provisioner.ts';
 
-const system = 'llm-operator-system';
+const system = OPERATOR_NAMESPACE;
 const account = 'bigo-operator';
 const crdFile = new URL('../../../deploy/crds/ollamadeployments.yaml', import.meta.url);
 

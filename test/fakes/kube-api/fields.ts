@@ -93,7 +93,7 @@ export function merge(live: Fields, config: Fields): Fields {
 }
 
 function mergeValue(field: string, live: Json | undefined, wanted: Json): Json {
-  if (isFields(wanted) && isFields(live) && !WHOLE_MAPS.has(field)) return merge(live, wanted);
+  if (isFields(wanted) && !WHOLE_MAPS.has(field)) return merge(isFields(live) ? live : {}, wanted);
   if (!Array.isArray(wanted)) return wanted;
   const before = Array.isArray(live) ? live : [];
   if (SETS.has(field)) return [...new Set([...before, ...wanted])];
