@@ -23,7 +23,7 @@ const benchmarks: Readonly<Record<string, (options: BenchOptions) => Promise<voi
 const help = `Usage: npm run bench [-- NAME… --quick]
 
   peers      install what is measured beside BigO, outside the checkout
-  overhead   what a request costs: nginx, Portkey, LiteLLM         4 min
+  overhead   what a request costs: nginx, Portkey, LiteLLM         5 min
   streams    paced streams and memory: nginx                       6 min
   sim        routing by simulation: six simple policies            2 min
   race       routing over HTTP: ollama-herd, nginx, Olla       2 h 30 min

@@ -8,7 +8,7 @@ import { chatBody, connections, proxyCore, restCore } from './lib/load.ts';
 import { makeHome } from './lib/process.ts';
 import { drive } from './lib/wrk.ts';
 
-const linesShown = 30;
+const linesShown = 40;
 
 interface Profile {
   readonly nodes: readonly {
@@ -24,6 +24,8 @@ interface Sample {
   readonly file: string;
   readonly us: number;
 }
+
+const warmUpSeconds = 15;
 
 /** Of the last part of the run, when everything is compiled and warm. */
 function samplesOf(profile: Profile, lastUs: number): Sample[] {
@@ -70,20 +72,17 @@ try {
     backends: [`${mock.url},name=mock,slots=${connections}`],
     nodeFlags: ['--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=200'],
   });
-  const load = await drive({
-    url: `${gateway.url}/api/chat`,
-    body: chatBody(),
-    connections,
-    seconds,
-    core: restCore,
-  });
+  const url = `${gateway.url}/api/chat`;
+  const load = { url, body: chatBody(), connections, core: restCore };
+  await drive({ ...load, seconds: warmUpSeconds });
+  const { requests: all, seconds: took } = await drive({ ...load, seconds });
   await gateway.stop();
   const [file] = (await readdir(folder)).filter(name => name.endsWith('.cpuprofile'));
   if (file === undefined) throw new Error('no profile was written: the gateway did not end by itself');
   const profile = JSON.parse(await readFile(path.join(folder, file), 'utf8')) as Profile;
-  const share = 0.6;
-  const samples = samplesOf(profile, load.seconds * share * 1e6);
-  const requests = load.requests * share;
+  const share = 0.9;
+  const samples = samplesOf(profile, took * share * 1e6);
+  const requests = all * share;
   print(
     'by place',
     sums(samples, ({ file }) => placeOf(file)),

@@ -48,9 +48,18 @@ export function displayName(name: ModelName): string {
 
 /** The key under which a model is compared and stored here: folded case, defaults filled in; undefined = invalid. */
 export function modelKey(text: string): string | undefined {
+  const known = keys.get(text);
+  if (known !== undefined) return known;
   const name = parseModelName(text);
-  return name === undefined ? undefined : displayName(name).toLowerCase();
+  if (name === undefined) return undefined;
+  const key = displayName(name).toLowerCase();
+  if (keys.size < keysKept) keys.set(text, key);
+  return key;
 }
+
+/** The same few names come with every request. */
+const keys = new Map<string, string>();
+const keysKept = 1_000;
 
 /** Up to three known names that a person may have meant, nearest first. */
 export function nearNames(wanted: string, known: readonly string[]): string[] {

@@ -23,6 +23,7 @@ const informationalMax = 16;
 export class Attempt implements Exchange, Waiting {
   readonly backend: string;
   readonly sentAtMs: number;
+  seat = -1;
   head: AnswerHead = NO_HEAD;
   private readonly owner: AttemptOwner;
   private readonly nowMs: () => number;

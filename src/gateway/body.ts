@@ -46,6 +46,7 @@ function refuseByLength(context: GatewayContext, exchange: HttpExchange): BigoEr
 
 class BodyReceiver implements Timed {
   deadlineMs: number;
+  seat = -1;
   private readonly context: GatewayContext;
   private readonly exchange: HttpExchange;
   private done: BodyDone | undefined;

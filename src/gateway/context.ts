@@ -7,7 +7,6 @@ import type { HttpClient } from '../platform/http.ts';
 import type { LineWriter, Log } from '../platform/log.ts';
 import type { SchedulerView } from './core/scheduler/view.ts';
 import type { Deadlines } from './deadlines.ts';
-import type { Flight } from './flight.ts';
 import type { FrozenWatch } from './frozen.ts';
 import type { Mount } from './handle.ts';
 import type { Journal } from './journal.ts';
@@ -36,7 +35,6 @@ export interface GatewayContext {
   /** The time of day, made at most once per millisecond. */
   readonly wallIso: () => string;
   /** Inference requests between their body and the end of their answer, and those of them on a second or third attempt. */
-  readonly running: Set<Flight>;
   readonly flights: { inFlight: number; retrying: number };
   readonly log: Log;
   readonly requestLog: LineWriter;

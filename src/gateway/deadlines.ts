@@ -1,16 +1,20 @@
 // One timer for all time limits of requests: each request carries its deadline, a sweep looks at all of them.
 // Never more exact than its step; in exchange, a chunk costs no timer.
 import type { Clock } from '../platform/clock.ts';
+import { Roster } from './roster.ts';
+import type { Seated } from './roster.ts';
 
-export interface Timed {
+export interface Timed extends Seated {
   /** Monotonic; Infinity = none now. */
   deadlineMs: number;
   /** Called once per pass of the deadline; it sets a new one or leaves the set. */
   onDeadline(nowMs: number): void;
+  /** The gateway stops. */
+  stop?(): void;
 }
 
 export class Deadlines {
-  private readonly timed = new Set<Timed>();
+  private readonly timed = new Roster<Timed>();
   private readonly clock: Clock;
   private readonly timer: NodeJS.Timeout;
 
@@ -32,14 +36,18 @@ export class Deadlines {
     return this.timed.size;
   }
 
+  /** Ends what can be ended. */
+  stop(): void {
+    for (const timed of this.timed.all()) timed.stop?.();
+  }
+
   close(): void {
     clearInterval(this.timer);
-    this.timed.clear();
   }
 
   private sweep(): void {
     const nowMs = this.clock.nowMs();
-    for (const timed of this.timed) {
+    for (const timed of this.timed.all()) {
       if (timed.deadlineMs > nowMs) continue;
       timed.deadlineMs = Infinity;
       timed.onDeadline(nowMs);

@@ -32,6 +32,7 @@ const prefillGraceMs = 150;
 
 export class Flight implements TicketOwner, AttemptOwner, Timed {
   deadlineMs = Infinity;
+  seat = -1;
   phase: Phase = 'queued';
   readonly context: GatewayContext;
   readonly exchange: HttpExchange;
@@ -71,7 +72,6 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
 
   launch(): void {
     this.context.flights.inFlight += 1;
-    this.context.running.add(this);
     this.exchange.whenClosed = complete => this.onClosed(complete);
     this.context.deadlines.add(this);
     this.context.loop.arrive(this, this.ticket);
@@ -366,7 +366,6 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     if (phase === 'queued') context.loop.end({ type: 'cancel', id: this.ticket.id });
     else if (this.holdsSlot) this.leaveBackend(phase);
     context.deadlines.delete(this);
-    context.running.delete(this);
     context.flights.inFlight -= 1;
     this.tries.end();
     if (this.clientGone) {

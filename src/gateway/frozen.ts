@@ -2,9 +2,11 @@
 // Never probes for requests younger than one interval, so quick answers cost nothing. Three silences in a row = frozen (design.md §5.5).
 import { HttpFailure } from '../platform/http-failure.ts';
 import type { GatewayContext } from './context.ts';
+import { Roster } from './roster.ts';
+import type { Seated } from './roster.ts';
 
 /** A request that awaits its first byte. */
-export interface Waiting {
+export interface Waiting extends Seated {
   readonly sentAtMs: number;
   onFrozen(): void;
 }
@@ -14,7 +16,7 @@ const silencesMax = 3;
 const answerBytesMax = 64 * 1024;
 
 export class FrozenWatch {
-  private readonly waiting = new Map<string, Set<Waiting>>();
+  private readonly waiting = new Map<string, Roster<Waiting>>();
   private readonly silences = new Map<string, number>();
   private readonly probing = new Set<string>();
   private readonly intervalMs: number;
@@ -35,9 +37,12 @@ export class FrozenWatch {
   }
 
   add(backend: string, request: Waiting): void {
-    const known = this.waiting.get(backend);
-    if (known !== undefined) known.add(request);
-    else this.waiting.set(backend, new Set([request]));
+    let known = this.waiting.get(backend);
+    if (known === undefined) {
+      known = new Roster();
+      this.waiting.set(backend, known);
+    }
+    known.add(request);
   }
 
   delete(backend: string, request: Waiting): void {
@@ -50,7 +55,7 @@ export class FrozenWatch {
       if (requests.size === 0) {
         this.waiting.delete(backend);
         this.silences.delete(backend);
-      } else if (!this.probing.has(backend) && [...requests].some(request => request.sentAtMs <= oldMs)) {
+      } else if (!this.probing.has(backend) && requests.all().some(request => request.sentAtMs <= oldMs)) {
         void this.probe(context, backend);
       }
     }
@@ -80,7 +85,7 @@ export class FrozenWatch {
   }
 
   private giveUp(context: GatewayContext, backend: string): void {
-    const requests = [...(this.waiting.get(backend) ?? [])];
+    const requests = this.waiting.get(backend)?.all() ?? [];
     this.waiting.delete(backend);
     this.silences.delete(backend);
     context.metrics.frozen.with(backend).value += 1;

@@ -46,8 +46,8 @@ export interface GatewayDeps {
   readonly models: ModelRoutes;
   /** A model could not be loaded there, by its own fault and not by the backend's. */
   readonly onLoadFailed?: (backend: BackendSpec, model: string) => void;
-  /** Between two questions whether a silent backend is frozen. */
   readonly mount?: Mount;
+  /** Between two questions whether a silent backend is frozen. */
   readonly frozenProbeMs?: number;
 }
 
@@ -181,9 +181,9 @@ class RunningGateway implements Gateway {
     context.draining = true;
     this.main.stopAccepting();
     this.endSubscription();
-    for (const flight of [...context.running]) flight.stop();
+    context.deadlines.stop();
     this.loads.close();
-    if (context.running.size > 0) await sleep(flushMs);
+    if (context.flights.inFlight > 0) await sleep(flushMs);
     await Promise.all([this.main.close(), this.admin.close()]);
     context.loop.close();
     context.frozen.close();
@@ -225,14 +225,13 @@ function makeContext(settings: GatewaySettings, deps: GatewayDeps, brain: BrainP
     bodyBytesHeld: 0,
     instanceId: deps.instanceId,
     version: deps.version,
+    hasPage: deps.mount !== undefined,
+    mount: deps.mount,
     clock,
     now: () => clock.nowMs(),
     wallIso: wallClock(clock),
     flights: { inFlight: 0, retrying: 0 },
-    running: new Set(),
     log,
-    hasPage: deps.mount !== undefined,
-    mount: deps.mount,
     requestLog: new LineWriter(log, 'request'),
     fleet: deps.fleet,
     onLoadFailed: deps.onLoadFailed ?? (() => {}),

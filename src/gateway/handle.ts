@@ -32,6 +32,9 @@ export class Handler {
   private readonly context: GatewayContext;
   private readonly ids: RequestIds;
   private readonly models: ModelRoutes;
+  /** The last host that was allowed, by these settings. */
+  private lastHost: string | undefined;
+  private lastHosts: readonly string[] | undefined;
 
   constructor(context: GatewayContext, ids: RequestIds, models: ModelRoutes) {
     this.context = context;
@@ -55,8 +58,7 @@ export class Handler {
     const { settings, keys, instanceId } = this.context;
     const { req } = exchange;
     const { host, origin } = req.headers;
-    const foreign =
-      checkHost(host, settings.hosts, machineName) ?? checkOrigin(origin, settings.origins, host);
+    const foreign = this.checkHost(host) ?? checkOrigin(origin, settings.origins, host);
     if (foreign !== undefined) return foreign;
     // What takes the lane is the gateway's own.
     const mounted = exchange.wholeBody === undefined ? this.context.mount : undefined;
@@ -80,6 +82,17 @@ export class Handler {
       return new BigoError('forbidden_route', 'Changing models needs a key with the admin role.');
     }
     return this.dispatch(exchange);
+  }
+
+  /** Nearly all requests name the host that the last one named. */
+  private checkHost(host: string | undefined): BigoError | undefined {
+    const { hosts } = this.context.settings;
+    if (host === this.lastHost && hosts === this.lastHosts) return undefined;
+    const foreign = checkHost(host, hosts, machineName);
+    if (foreign !== undefined) return foreign;
+    this.lastHost = host;
+    this.lastHosts = hosts;
+    return undefined;
   }
 
   private dispatch(exchange: HttpExchange): undefined {

@@ -1,18 +1,19 @@
 // Ids of requests and traces: unique, not guessable in their random part, cheap. Never Ollama's own ids, which repeat (rule 33).
-import { randomBytes, randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
-const traceBytes = 24;
-const pool = Buffer.alloc(traceBytes * 256);
-let used = pool.length;
+const traceDigits = 48;
+const traceIdsAtOnce = 128;
+let digits = '';
+let used = 0;
 
 /** 48 hexadecimal digits: a trace id and a parent id. */
 export function traceHex(): string {
-  if (used === pool.length) {
-    randomFillSync(pool);
+  if (used === digits.length) {
+    digits = randomBytes((traceDigits / 2) * traceIdsAtOnce).toString('hex');
     used = 0;
   }
-  used += traceBytes;
-  return pool.toString('hex', used - traceBytes, used);
+  used += traceDigits;
+  return digits.slice(used - traceDigits, used);
 }
 
 /** Counts up behind a prefix that is new with each start. */

@@ -55,7 +55,7 @@ export class Loads implements LoadPerformer {
     this.running.set(id, abort);
     const startMs = context.clock.nowMs();
     const frozen = new HttpFailure('silent', 'it no longer answers anything');
-    const waiting: Waiting = { sentAtMs: startMs, onFrozen: () => abort.abort(frozen) };
+    const waiting: Waiting = { seat: -1, sentAtMs: startMs, onFrozen: () => abort.abort(frozen) };
     context.frozen.add(effect.backend, waiting);
     const result = await this.callLoad(effect, abort.signal);
     context.frozen.delete(effect.backend, waiting);

@@ -2,6 +2,7 @@
 // Never decides anything, never touches bytes.
 import type { Clock } from '../platform/clock.ts';
 import type { Effect, SchedulerEvent, TicketSpec } from './core/scheduler/messages.ts';
+import { Registry } from './core/scheduler/registry.ts';
 
 export type DispatchEffect = Extract<Effect, { type: 'dispatch' }>;
 export type RejectEffect = Extract<Effect, { type: 'reject' }>;
@@ -34,7 +35,7 @@ export class Loop<View = unknown> {
   private readonly scheduler: SchedulerPort<View>;
   private readonly clock: Clock;
   private readonly loads: LoadPerformer;
-  private readonly owners = new Map<string, TicketOwner>();
+  private readonly owners = new Registry<TicketOwner>();
   private readonly events: SchedulerEvent[] = [];
   private feeding = false;
   private timer: NodeJS.Timeout | undefined;

@@ -48,7 +48,8 @@ type Marked = Socket & { [kConnection]?: Connection };
 
 export class Connection {
   readonly socket: Socket;
-  readonly open = new Set<OpenAnswer>();
+  /** No Set: one that fills and empties all the time leaves garbage that lives long. */
+  readonly open: OpenAnswer[] = [];
   refused = false;
 
   constructor(socket: Socket) {
@@ -58,22 +59,21 @@ export class Connection {
 
   /** What follows a refused request may be a part of it; and nobody pipelines so many in earnest. */
   get takesMore(): boolean {
-    return !this.refused && this.open.size < pipelinedMax;
+    return !this.refused && this.open.length < pipelinedMax;
   }
 
   add(answer: OpenAnswer): void {
-    this.open.add(answer);
+    this.open.push(answer);
   }
 
   remove(answer: OpenAnswer): void {
-    this.open.delete(answer);
-    if (this.refused && this.open.size === 0) this.socket.destroySoon();
+    const at = this.open.indexOf(answer);
+    if (at >= 0) this.open.splice(at, 1);
+    if (this.refused && this.open.length === 0) this.socket.destroySoon();
   }
 
   private closed(): void {
-    const waiting = [...this.open];
-    this.open.clear();
-    for (const answer of waiting) answer.onConnectionClosed();
+    for (const answer of this.open.splice(0)) answer.onConnectionClosed();
   }
 }
 
@@ -211,7 +211,7 @@ export class HttpServer implements LaneOwner {
   /** Requests whose answer is not out yet. */
   get openRequests(): number {
     let open = 0;
-    for (const connection of this.sockets) open += connection.open.size;
+    for (const connection of this.sockets) open += connection.open.length;
     return open;
   }
 
@@ -245,7 +245,7 @@ export class HttpServer implements LaneOwner {
     if (connection.refused) return;
     connection.refused = true;
     // Requests before the bad bytes get their answers; the connection ends with the last of them.
-    if ([...connection.open].some(answer => !answer.receiving)) return;
+    if (connection.open.some(answer => !answer.receiving)) return;
     socket.end(rawAnswer(code, message, this.options.nextRequestId()));
     // A close with bytes unread would reset the connection, and the answer might be lost with it.
     setTimeout(() => socket.destroy(), lingerMs).unref();

@@ -1,6 +1,7 @@
 // The log of a process: one JSON line per event on stderr. Never writes a prompt, an answer or a key; callers pass fields, not objects of the request.
 import { pino, symbols } from 'pino';
 import type { Logger } from 'pino';
+import { isoOf } from './clock.ts';
 
 export type Log = Logger;
 
@@ -42,7 +43,7 @@ let timeFieldText = '';
 /** pino's ISO time, made at most once per millisecond. */
 function timeField(): string {
   const nowMs = Date.now();
-  if (nowMs !== timeFieldMs) timeFieldText = `,"time":"${new Date(nowMs).toISOString()}"`;
+  if (nowMs !== timeFieldMs) timeFieldText = `,"time":"${isoOf(nowMs)}"`;
   timeFieldMs = nowMs;
   return timeFieldText;
 }

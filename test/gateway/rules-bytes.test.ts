@@ -141,11 +141,13 @@ test('rule 13: a reader that stops holds the backend back instead of filling mem
     const client = await rig.connect();
     client.socket.pause();
     client.post('/api/chat', CHAT);
-    await sleep(500);
-    const first = poured;
-    await sleep(500);
     // Socket buffers of the kernel on both legs take some megabytes; after that the backend stands still.
-    assert.ok(poured - first < 1_000_000, `${poured - first} more bytes after half a second`);
+    let before = -1;
+    while (poured > before && poured < 40_000_000) {
+      before = poured;
+      await sleep(500);
+    }
+    assert.equal(poured, before, 'it still pours');
     assert.ok(process.memoryUsage().external - heapBefore < 16_000_000);
     const other = await rig.chat({ messages: [{ role: 'user', content: 'other' }] });
     assert.match(other.text, /"done":true/);

@@ -2,6 +2,7 @@
 // Never guesses: a head whose length could be read in two ways is refused.
 import { readFields } from './fields.ts';
 
+/** Not to be changed: the next answer may be given the same one. */
 export interface AnswerHead {
   readonly status: number;
   /** Name, value, name, value; names in lower case. */
@@ -32,8 +33,21 @@ export const NO_HEAD: AnswerHead = {
 const STATUS_LINE = /^HTTP\/1\.[01] [1-5]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 const LENGTH = /^\d{1,15}$/;
 
-/** `text` is everything up to the empty line, with the line end before it. Undefined = not an answer of HTTP/1. */
+let lastText = '';
+let lastHead: AnswerHead | undefined;
+
+/**
+ * `text` is everything up to the empty line, with the line end before it. Undefined = not an answer of HTTP/1.
+ * Within a second a backend begins all its streams with the same head.
+ */
 export function readAnswerHead(text: string): AnswerHead | undefined {
+  if (text === lastText) return lastHead;
+  lastText = text;
+  lastHead = read(text);
+  return lastHead;
+}
+
+function read(text: string): AnswerHead | undefined {
   const lineEnd = text.indexOf('\r\n');
   if (lineEnd < 0 || !STATUS_LINE.test(text.slice(0, lineEnd))) return undefined;
   const fields = readFields(text.slice(lineEnd + 2));

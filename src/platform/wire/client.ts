@@ -6,7 +6,7 @@ export interface ClientRequest {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
   readonly headers: IncomingHttpHeaders;
-  readonly rawHeaders: string[];
+  readonly rawHeaders: readonly string[];
   /** The body has fully arrived. */
   readonly complete: boolean;
   readonly socket: Socket;

@@ -19,7 +19,7 @@ export class LaneCall implements ClientRequest, ClientAnswer {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
-  readonly rawHeaders: string[];
+  readonly rawHeaders: readonly string[];
   readonly complete = true;
   readonly socket: Socket;
   readonly body: Buffer;

@@ -2,11 +2,12 @@
 // such a request belongs to node:http. Never an error: the only other answer is "not plain".
 import { readFields } from './fields.ts';
 
+/** Not to be changed: the next request may be given the same one. */
 export interface RequestHead {
   readonly method: string;
   readonly path: string;
   /** Name, value, name, value; names in lower case, each once. */
-  readonly fields: string[];
+  readonly fields: readonly string[];
   readonly headers: Readonly<Record<string, string>>;
   readonly bodyBytes: number;
 }
@@ -25,8 +26,18 @@ const UNUSUAL: ReadonlySet<string> = new Set([
   'proxy-connection',
 ]);
 
-/** `text` is everything up to the empty line, with the line end before it. */
+let lastText = '';
+let lastHead: RequestHead | undefined;
+
+/** `text` is everything up to the empty line, with the line end before it. One client often sends the same head again and again. */
 export function readRequestHead(text: string): RequestHead | undefined {
+  if (text === lastText) return lastHead;
+  lastText = text;
+  lastHead = read(text);
+  return lastHead;
+}
+
+function read(text: string): RequestHead | undefined {
   const lineEnd = text.indexOf('\r\n');
   const line = REQUEST_LINE.exec(text.slice(0, lineEnd));
   const fields = line === null ? undefined : readFields(text.slice(lineEnd + 2));

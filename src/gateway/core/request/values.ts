@@ -1,7 +1,7 @@
 // Reads single values of a scanned body with the types that Ollama's own decoder accepts.
 // Never converts leniently: a wrong type is an error that names the field.
 import { BigoError } from '../../../api/errors.ts';
-import { parseModelName } from '../../../api/names.ts';
+import { modelKey } from '../../../api/names.ts';
 import { shortText, type FieldName, type Fields } from './keys.ts';
 import { type JsonKind, type Member, membersMax, scanObject } from './scan.ts';
 
@@ -52,7 +52,7 @@ export function modelOf(
   if (span.end - span.start === 2) return undefined;
   if (span.end - span.start > nameBytesMax) return badName(field, 'it is too long');
   const name = stringOf(text, member);
-  return parseModelName(name) === undefined ? badName(field, JSON.stringify(name)) : { name, span };
+  return modelKey(name) === undefined ? badName(field, JSON.stringify(name)) : { name, span };
 }
 
 function badName(field: string, what: string): BigoError {

@@ -18,6 +18,7 @@ import type { Moment, Supply } from './estimate.ts';
 import { perMs } from './learn.ts';
 import { rankOf } from './queue.ts';
 import { slotsOf } from './slots.ts';
+import { Registry } from './registry.ts';
 import type { Ask, Backend, Candidate, Emit, PendingLoad, Place, State, Ticket } from './state.ts';
 import { rateOf, wakeBy } from './state.ts';
 import { choose } from './usable.ts';
@@ -336,7 +337,7 @@ export function newPlace(state: State, backend: Backend, made: NewPlace): Place 
     sinceMs: made.nowMs,
     provenMs: made.nowMs,
     lastUsedMs: made.nowMs,
-    running: new Map(),
+    running: new Registry(),
     served: 0,
   };
 }

@@ -11,6 +11,7 @@ import type { Consideration, Effect, TicketSpec } from './messages.ts';
 import { PrefixMemory } from './prefix.ts';
 import type { Slots } from './slots.ts';
 import { AskQueue, FairClock } from './queue.ts';
+import { Registry } from './registry.ts';
 
 /** A runner in a backend's memory, or on its way in or out. closing = no new tickets; it is to be unloaded when idle. */
 export interface Place {
@@ -26,7 +27,7 @@ export interface Place {
   /** When it was last seen loaded or used; a poll older than this says nothing against it. */
   provenMs: number;
   lastUsedMs: number;
-  readonly running: Map<string, Ticket>;
+  readonly running: Registry<Ticket>;
   served: number;
 }
 
@@ -128,7 +129,7 @@ export interface State {
   readonly backends: Map<string, Backend>;
   readonly asks: Map<string, Ask>;
   readonly waitingAsks: Set<Ask>;
-  readonly tickets: Map<string, Ticket>;
+  readonly tickets: Registry<Ticket>;
   readonly clock: FairClock;
   readonly prefixes: PrefixMemory;
   readonly learned: Learned;
@@ -162,7 +163,7 @@ export function emptyState(options: StateOptions): State {
     backends: new Map(),
     asks: new Map(),
     waitingAsks: new Set(),
-    tickets: new Map(),
+    tickets: new Registry(),
     clock: new FairClock(tenantsMax),
     prefixes: new PrefixMemory(options.limits),
     learned: {
@@ -240,7 +241,7 @@ export function refreshCandidates(state: State, ask: Ask): void {
 
 export function figuresOf(state: State, key: string, className: string): Figures {
   const { limits, learned } = state;
-  const id = `${className}|${key}`;
+  const id = figuresId(key, className);
   const known = learned.figures.peek(id);
   if (known !== undefined) return known;
   return learned.figures.touch(id, () => ({
@@ -249,6 +250,19 @@ export function figuresOf(state: State, key: string, className: string): Figures
     promptMsPerByte: meanOf(limits.promptMsPerBytePrior),
     loadMs: meanOf(0),
   }));
+}
+
+let lastKey = '';
+let lastClass = '';
+let lastId = '|';
+
+/** Asked for several times in a row with every request, and a long text to put together. */
+function figuresId(key: string, className: string): string {
+  if (key === lastKey && className === lastClass) return lastId;
+  lastKey = key;
+  lastClass = className;
+  lastId = `${className}|${key}`;
+  return lastId;
 }
 
 export function rateOf(state: State, key: string, nowMs: number): Rate {

@@ -57,7 +57,7 @@ export function viewOf(moment: Moment): SchedulerView {
   const { state } = moment;
   const tickets: TicketView[] = [];
   let position = 0;
-  for (const ticket of state.tickets.values()) {
+  for (const ticket of [...state.tickets.values()].sort((a, b) => a.order - b.order)) {
     if (tickets.length >= ticketsShownMax) break;
     tickets.push(ticketView(moment, ticket, ticket.state === 'queued' ? ++position : 0));
   }

@@ -70,6 +70,13 @@ for (const [place, keys] of Object.entries(PLACES)) {
   PLACE_BY_HASH[Number(place)] = new Map(Object.entries(keys).map(([key, to]) => [wordHash(key), to]));
 }
 
+const DURATIONS = [
+  [TOTAL_NS, 'totalMs'],
+  [LOAD_NS, 'loadMs'],
+  [PROMPT_NS, 'promptMs'],
+  [EVAL_NS, 'evalMs'],
+] as const;
+
 /** What the running string is good for. */
 const SKIP = 0;
 const KEY = 1;
@@ -147,14 +154,14 @@ export class JsonProbe {
     // Ollama's /v1/completions writes a usage of zeros into every chunk: that is no count.
     const completion = this.found[COMPLETION_TOKENS];
     const completionTokens = promptTokens === undefined && completion === 0 ? undefined : completion;
-    return withoutAbsent({
-      promptTokens,
-      completionTokens,
-      totalMs: milliseconds(this.found[TOTAL_NS]),
-      loadMs: milliseconds(this.found[LOAD_NS]),
-      promptMs: milliseconds(this.found[PROMPT_NS]),
-      evalMs: milliseconds(this.found[EVAL_NS]),
-    });
+    const usage: { -readonly [field in keyof Usage]: Usage[field] } = {};
+    if (promptTokens !== undefined) usage.promptTokens = promptTokens;
+    if (completionTokens !== undefined) usage.completionTokens = completionTokens;
+    for (const [place, field] of DURATIONS) {
+      const nanoseconds = this.found[place];
+      if (nanoseconds !== undefined) usage[field] = nanoseconds / 1e6;
+    }
+    return usage;
   }
 
   private readString(chunk: Uint8Array, from: number): number {
@@ -295,12 +302,4 @@ export class JsonProbe {
       return cut;
     }
   }
-}
-
-function milliseconds(nanoseconds: number | undefined): number | undefined {
-  return nanoseconds === undefined ? undefined : nanoseconds / 1e6;
-}
-
-function withoutAbsent(usage: { readonly [field in keyof Usage]: Usage[field] | undefined }): Usage {
-  return Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== undefined));
 }

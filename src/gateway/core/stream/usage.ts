@@ -1,4 +1,5 @@
 // Reads usage and error of an answer that was held complete. Never decides what becomes of it.
+import { JsonProbe } from './probe.ts';
 import { createTap } from './taps.ts';
 import type { TapReport, Usage } from './types.ts';
 
@@ -10,5 +11,8 @@ export function readWhole(body: Uint8Array): TapReport {
 }
 
 export function usageOfJson(body: Uint8Array): Usage {
-  return readWhole(body).usage;
+  const probe = new JsonProbe();
+  let at = 0;
+  while (at < body.length) at = probe.feed(body, at) + 1;
+  return probe.usage();
 }
