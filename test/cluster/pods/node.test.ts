@@ -126,17 +126,24 @@ describe('a node on which pods run', { skip: await skipWithoutNode() }, () => {
     );
   });
 
-  it('a Service address and its name lead the test and a pod to the same server', async () => {
+  const serviceAddress = async (): Promise<string> => {
     const ref = { apiVersion: 'v1', kind: 'Service', namespace, name: 'fake' };
-    const address = String((await node.plane.admin.get(ref))['spec'].clusterIP);
+    return String((await node.plane.admin.get(ref))['spec'].clusterIP);
+  };
+
+  it('a Service address leads the test, and the pod itself, to the pod', async () => {
+    const url = `http://${await serviceAddress()}/api/version`;
+    assert.equal((await fetch(url)).status, 200);
+    assert.equal(await inPod('fake', `fetch('${url}').then(r => console.log(r.status))`), '200\n');
+  });
+
+  it("a Service's name is known to the test and to pods", async () => {
     const resolver = new Resolver();
     resolver.setServers([node.dnsServer]);
-    assert.deepEqual(await resolver.resolve4(`fake.${namespace}.svc.cluster.local`), [address]);
-    assert.equal((await fetch(`http://${address}/api/version`)).status, 200);
-    assert.equal(
-      await inPod('fake', "fetch('http://fake/api/version').then(r => console.log(r.status))"),
-      '200\n',
-    );
+    const name = `fake.${namespace}.svc.cluster.local`;
+    assert.deepEqual(await resolver.resolve4(name), [await serviceAddress()]);
+    const script = "fetch('http://fake/api/version').then(r => console.log(r.status))";
+    assert.equal(await inPod('fake', script), '200\n');
   });
 
   it('a claim can be written by a user that is not root, and the test sees the file', async () => {
