@@ -139,8 +139,15 @@ function act(step: Step, state: AgentState, world: World, seen: Observed): Agent
 test('from any disk and any wrong blobs, what can be had is there in the end, and the rest is called failed', () => {
   const names = ['a', 'b', 'c', 'd', 'e', 'f'];
   const some = fc.subarray(names);
+  const cases = fc.record({
+    declared: some,
+    inRegistry: some,
+    onDisk: some,
+    broken: some,
+    deletes: fc.boolean(),
+  });
   fc.assert(
-    fc.property(some, some, some, some, fc.boolean(), (declared, inRegistry, onDisk, broken, deletes) => {
+    fc.property(cases, ({ declared, inRegistry, onDisk, broken, deletes }) => {
       const [base = 'a'] = names;
       const derived = aDerived('derived', base);
       const assignment: Assignment = anAssignment([...declared.map(aPull), aPull(base), derived], deletes);
