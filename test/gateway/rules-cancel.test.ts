@@ -150,7 +150,10 @@ test('rule 8: the second of two pipelined requests is cancelled with its connect
 test('rule 8: of a hundred pipelined requests the first sixteen are served, then the connection ends', () =>
   withRig({ slots: 32 }, async rig => {
     const client = await rig.connect();
-    client.pipeline('/api/chat', Array.from({ length: 100 }, () => CHAT_WHOLE));
+    client.pipeline(
+      '/api/chat',
+      Array.from({ length: 100 }, () => CHAT_WHOLE),
+    );
     await client.waitClosed();
     assert.equal(client.received.match(/HTTP\/1\.1 200 /g)?.length, 16);
     assert.equal(rig.backend.seen.length, 16);
