@@ -49,6 +49,7 @@ export async function bundle(folder: string, stamp: Stamp): Promise<string> {
   });
   await chmod(outfile, 0o755);
   await copyEnginePackage(path.join(folder, 'llama-package'));
+  await cp(path.join(root, 'ui', 'dist'), path.join(folder, 'ui'), { recursive: true });
   return outfile;
 }
 
