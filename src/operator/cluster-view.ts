@@ -106,7 +106,7 @@ function isShort(child: KubeObject): boolean {
 
 function newestNote(events: readonly KubeObject[]): string | undefined {
   const newest = events.toSorted((a, b) => (timeOf(a) < timeOf(b) ? 1 : -1))[0];
-  return newest === undefined ? undefined : String(newest['note'] ?? '');
+  return newest === undefined ? undefined : (newest['note'] as string | undefined);
 }
 
 function timeOf(event: KubeObject): string {

@@ -146,5 +146,5 @@ export class LeaderLease {
 }
 
 function seenVersion(lease: KubeObject): { resourceVersion: string; spec: LeaseSpec } {
-  return { resourceVersion: lease.metadata.resourceVersion ?? '', spec: (lease['spec'] ?? {}) as LeaseSpec };
+  return { resourceVersion: lease.metadata.resourceVersion ?? '', spec: lease['spec'] ?? {} };
 }

@@ -95,5 +95,5 @@ function collectGauges(families: Families<typeof OPERATOR_METRICS>, view: Metric
 }
 
 function statusOf(fields: Readonly<Record<string, unknown>>): Status {
-  return (fields['status'] ?? {}) as Status;
+  return fields['status'] ?? {};
 }

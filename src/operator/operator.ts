@@ -92,7 +92,7 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
       if (isLost) throw new BigoError('lease_lost', 'Another operator may lead now, so this one ends.');
     })
     .catch((error: unknown) => {
-      if (!stop.signal.aborted) failed.reject(error as Error);
+      if (!stop.signal.aborted) failed.reject(error);
     });
   return {
     adminUrl: admin.url,
@@ -185,13 +185,13 @@ async function live(parts: Parts, onSynced: () => void): Promise<void> {
     ...parts,
     ...options,
     view,
-    events: new EventRecorder({ ...parts, ...options, onEvent: parts.metrics.onEvent }),
+    events: new EventRecorder({ ...parts, ...options, onEvent: () => parts.metrics.onEvent() }),
     mayWrite: () => {
       if (!lease.isLeader)
         throw new BigoError('lease_lost', 'This operator does not lead, so it writes nothing.');
     },
-    onWrite: parts.metrics.onWrite,
-    wallIso: options.clock.wallIso,
+    onWrite: (verb, kind) => parts.metrics.onWrite(verb, kind),
+    wallIso: () => options.clock.wallIso(),
     nowMs: () => options.clock.nowMs(),
     agentUrl: options.limits?.agentUrl ?? agentUrl,
   });

@@ -34,21 +34,29 @@ const mark = 'ollama-deployment';
 
 const code = (expected: number) => (error: unknown) => error instanceof KubeError && error.code === expected;
 
-export function contract(start: () => Promise<Server>): void {
-  const config = (
-    namespace: string,
-    name: string,
-    data: Record<string, string>,
-    labels: Record<string, string> = {},
-  ): KubeObject => ({
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name, namespace, labels: { [mark]: 'chat', ...labels } },
-    data,
-  });
-  const apply = ({ client }: Server, object: KubeObject, of = CONFIG, force = true) =>
-    client.apply(of, object, { fieldManager: manager, force });
+const config = (
+  namespace: string,
+  name: string,
+  data: Record<string, string>,
+  labels: Record<string, string> = {},
+): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace, labels: { [mark]: 'chat', ...labels } },
+  data,
+});
+const apply = ({ client }: Server, object: KubeObject, of = CONFIG, force = true) =>
+  client.apply(of, object, { fieldManager: manager, force });
 
+export function contract(start: () => Promise<Server>): void {
+  reads(start);
+  watches(start);
+  writes(start);
+  compares(start);
+  reflects(start);
+}
+
+function reads(start: () => Promise<Server>): void {
   it('lists in pages, each object once', async () => {
     const server = await start();
     const { client, namespace } = server;
@@ -96,7 +104,9 @@ export function contract(start: () => Promise<Server>): void {
     };
     await assert.rejects(drain(), code(410));
   });
+}
 
+function watches(start: () => Promise<Server>): void {
   it('watches from where a list ended: added, changed, and gone when a label is taken off', async () => {
     const server = await start();
     const { client, namespace } = server;
@@ -122,7 +132,9 @@ export function contract(start: () => Promise<Server>): void {
     }
     assert.deepEqual(seen, ['ADDED', 'MODIFIED', 'DELETED']);
   });
+}
 
+function writes(start: () => Promise<Server>): void {
   it('an apply of the same changes nothing, an apply of less takes away what was ours', async () => {
     const server = await start();
     const { namespace } = server;
@@ -154,53 +166,55 @@ export function contract(start: () => Promise<Server>): void {
     await client.delete(ref, { uid: first.metadata.uid ?? '', propagation: 'Background' });
     await assert.rejects(client.get(ref), code(404));
   });
+}
 
-  const labels = { 'app.kubernetes.io/name': 'x' };
-  const objects: readonly (readonly [KubeKind, (namespace: string) => KubeObject])[] = [
-    [
-      SERVICE,
-      namespace => ({
-        apiVersion: 'v1',
-        kind: 'Service',
-        metadata: { name: 'svc', namespace, labels: { [mark]: 'chat' } },
-        spec: { selector: labels, ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
-      }),
-    ],
-    [
-      SET,
-      namespace => ({
-        apiVersion: 'apps/v1',
-        kind: 'StatefulSet',
-        metadata: { name: 'set', namespace, labels: { [mark]: 'chat' } },
-        spec: {
-          serviceName: 'svc',
-          replicas: 0,
-          selector: { matchLabels: labels },
-          template: {
-            metadata: { labels },
-            spec: {
-              containers: [
-                {
-                  name: 'main',
-                  image: 'none',
-                  args: ['serve'],
-                  env: [
-                    { name: 'EMPTY', value: '' },
-                    { name: 'ONE', value: '1' },
-                  ],
-                  ports: [{ name: 'http', containerPort: 80 }],
-                  resources: { requests: { cpu: '0.5', memory: '1024Mi' }, limits: { cpu: 2 } },
-                },
-              ],
-              tolerations: [],
-              nodeSelector: { disk: 'gold' },
-            },
+const labels = { 'app.kubernetes.io/name': 'x' };
+const objects: readonly (readonly [KubeKind, (namespace: string) => KubeObject])[] = [
+  [
+    SERVICE,
+    namespace => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'svc', namespace, labels: { [mark]: 'chat' } },
+      spec: { selector: labels, ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
+    }),
+  ],
+  [
+    SET,
+    namespace => ({
+      apiVersion: 'apps/v1',
+      kind: 'StatefulSet',
+      metadata: { name: 'set', namespace, labels: { [mark]: 'chat' } },
+      spec: {
+        serviceName: 'svc',
+        replicas: 0,
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: {
+            containers: [
+              {
+                name: 'main',
+                image: 'none',
+                args: ['serve'],
+                env: [
+                  { name: 'EMPTY', value: '' },
+                  { name: 'ONE', value: '1' },
+                ],
+                ports: [{ name: 'http', containerPort: 80 }],
+                resources: { requests: { cpu: '0.5', memory: '1024Mi' }, limits: { cpu: 2 } },
+              },
+            ],
+            tolerations: [],
+            nodeSelector: { disk: 'gold' },
           },
         },
-      }),
-    ],
-  ];
+      },
+    }),
+  ],
+];
 
+function compares(start: () => Promise<Server>): void {
   for (const [of, make] of objects) {
     it(`sees no difference in a ${of.kind} that was just applied, and each edit of what is ours`, async () => {
       const server = await start();
@@ -229,7 +243,9 @@ export function contract(start: () => Promise<Server>): void {
       assert.equal(difference(wanted, trim(of)(await shown()), manager), undefined);
     });
   }
+}
 
+function reflects(start: () => Promise<Server>): void {
   it('a reflector’s cache equals the server after changes, a compaction and a relist', async () => {
     const server = await start();
     const { client, namespace } = server;

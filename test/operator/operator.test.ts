@@ -19,6 +19,8 @@ import type { FakeKubeApi } from '../fakes/kube-api/server.ts';
 
 const statusOf = (api: FakeKubeApi, name: string) =>
   find(api, resources, name)?.['status'] as Status | undefined;
+const replicasOf = (api: FakeKubeApi) =>
+  (find(api, 'apps/v1/statefulsets', 'chat-ollama')?.['spec'] as { replicas: number } | undefined)?.replicas;
 const condition = (api: FakeKubeApi, name: string, type: string) =>
   statusOf(api, name)?.conditions?.find(found => found.type === type);
 
@@ -138,13 +140,10 @@ test('replicas that somebody writes on the resource reach the workload, and are 
   for (const replicas of [2, 3, 1, 4]) {
     change(api, resources, 'chat', { spec: { ollama: { replicas } } });
     await eventually(`${replicas} are wanted`, () => {
-      return (
-        (find(api, 'apps/v1/statefulsets', 'chat-ollama')?.['spec'] as { replicas: number }).replicas ===
-        replicas
-      );
+      return replicasOf(api) === replicas;
     });
-    const { ollama } = find(api, resources, 'chat')?.['spec'] as { ollama: { replicas: number } };
-    assert.equal(ollama.replicas, replicas);
+    const spec = find(api, resources, 'chat')?.['spec'] as { ollama: { replicas: number } } | undefined;
+    assert.equal(spec?.ollama.replicas, replicas);
   }
 });
 
@@ -185,8 +184,11 @@ test('a storm of 429, 500, 409 and cut connections ends in the same state', asyn
   await start();
   for (const name of ['chat', 'code']) {
     await eventually(`${name} has a status`, () => statusOf(api, name)?.observedGeneration === 1, 15_000);
-    assert.ok(names(api, 'apps/v1/statefulsets').includes(`${name}-ollama`));
-    assert.ok(names(api, 'v1/services').includes(`${name}-ollama`));
+    for (const collection of ['apps/v1/statefulsets', 'v1/services']) {
+      await eventually(`${name} has its ${collection}`, () =>
+        names(api, collection).includes(`${name}-ollama`),
+      );
+    }
   }
 });
 
@@ -224,9 +226,7 @@ test('of two operators one acts; the other takes over when the first ends', asyn
   assert.deepEqual(ownWrites(api).slice(before), []);
   change(api, resources, 'chat', { spec: { ollama: { replicas: 3 } } });
   await eventually('the second acts', () => {
-    return (
-      (find(api, 'apps/v1/statefulsets', 'chat-ollama')?.['spec'] as { replicas: number }).replicas === 3
-    );
+    return replicasOf(api) === 3;
   });
 });
 

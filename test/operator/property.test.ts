@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FakeCall, type FakeKubeApi, startFakeKubeApi } from '../fakes/kube-api/server.ts';
+import type { FakeCall } from '../fakes/kube-api/route.ts';
+import { type FakeKubeApi, startFakeKubeApi } from '../fakes/kube-api/server.ts';
 import type { Fields } from '../fakes/kube-api/fields.ts';
 import { change, declare, eventually, namespace, ownWrites, quiet, resources, startOn } from './rig.ts';
 

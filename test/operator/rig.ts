@@ -144,7 +144,7 @@ export function change(api: FakeKubeApi, collection: string, name: string, patch
 }
 
 export function names(api: FakeKubeApi, collection: string): string[] {
-  return api.store.list(collection, namespace).map(found => String((found['metadata'] as Fields)['name']));
+  return api.store.list(collection, namespace).map(found => (found['metadata'] as { name: string }).name);
 }
 
 export function find(api: FakeKubeApi, collection: string, name: string): KubeObject | undefined {

@@ -70,7 +70,11 @@ describe('the operator on a real API server', { skip: await skipWithoutCluster()
       await rig.cluster.admin.create({ ...resource, metadata: { name: sample.slice(0, 40), namespace } });
     }
     await until('every sample has a status', async () => {
-      const all = await rig.cluster.admin.list({ ...od(namespace, ''), name: undefined } as never);
+      const all = await rig.cluster.admin.list({
+        apiVersion: 'llm.geeper.io/v1alpha1',
+        kind: 'OllamaDeployment',
+        namespace,
+      });
       return (
         all.length === samples.length && all.every(resource => resource['status']?.observedGeneration === 1)
       );

@@ -4,17 +4,9 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ApplyConflict } from './apply.ts';
 import type { Fields } from './fields.ts';
+import { type FakeCall, isSelected, type Route, routeOf } from './route.ts';
 import { meta, type ObjectName, Refusal, Store } from './store.ts';
 import { answerWatch, type OpenWatch } from './watch.ts';
-
-export interface FakeCall {
-  readonly method: string;
-  readonly path: string;
-  readonly query: URLSearchParams;
-  readonly headers: http.IncomingHttpHeaders;
-  readonly isWatch: boolean;
-  readonly isWrite: boolean;
-}
 
 /** `reset` cuts the connection before anything is done; `lost` after it was done, so that only the answer is missing. */
 export type FakeFault =
@@ -99,7 +91,7 @@ class FakeServer implements FakeKubeApi {
       const uid = (body['preconditions'] as Fields | undefined)?.['uid'];
       store.delete(at, {
         orphans: body['propagationPolicy'] === 'Orphan',
-        ...(uid === undefined ? {} : { uid: String(uid) }),
+        ...(typeof uid === 'string' ? { uid } : {}),
       });
       return { kind: 'Status', status: 'Success' };
     }
@@ -112,7 +104,7 @@ class FakeServer implements FakeKubeApi {
   private collection(call: FakeCall, route: Route, body: Fields): Fields {
     if (call.method === 'POST') {
       const metadata = meta(body);
-      const name = String(metadata['name'] ?? `${String(metadata['generateName'])}${this.store.version}`);
+      const { name } = metadata as { name: string };
       return this.store.create({ ...route, name }, body, managerOf(call, route, 'Update'));
     }
     return this.page(call, route);
@@ -152,23 +144,6 @@ class FakeServer implements FakeKubeApi {
   }
 }
 
-export interface Route extends ObjectName {
-  readonly api: string;
-  readonly subresource: string;
-}
-
-/** /api/v1/…, /apis/GROUP/VERSION/…; without a plural it is discovery. */
-function routeOf(path: string): Route | undefined {
-  const match =
-    /^\/(?:api\/(v1)|apis\/([^/]+\/[^/]+))(?:\/namespaces\/([^/]+))?(?:\/([^/]+))?(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(
-      path,
-    );
-  if (match === null) return undefined;
-  const [, core, group, namespace = '', plural = '', name = '', subresource = ''] = match;
-  const api = core ?? group ?? '';
-  return { api, collection: plural === '' ? '' : `${api}/${plural}`, namespace, name, subresource };
-}
-
 function callOf(req: http.IncomingMessage): FakeCall {
   const url = new URL(req.url ?? '/', 'http://fake');
   const method = req.method ?? 'GET';
@@ -185,26 +160,6 @@ function callOf(req: http.IncomingMessage): FakeCall {
 function managerOf({ query, headers }: FakeCall, route: Route, operation: 'Apply' | 'Update') {
   const agent = (headers['user-agent'] ?? 'unknown').split('/')[0] ?? 'unknown';
   return { name: query.get('fieldManager') ?? agent, operation, subresource: route.subresource };
-}
-
-/** `a=b` and `a`, several joined by commas; fields by their path. */
-export function isSelected(object: Fields, query: URLSearchParams): boolean {
-  const labels = (meta(object)['labels'] ?? {}) as Fields;
-  const byLabel = parts(query.get('labelSelector')).every(([key, value]) =>
-    value === undefined ? labels[key] !== undefined : labels[key] === value,
-  );
-  return byLabel && parts(query.get('fieldSelector')).every(([path, value]) => at(object, path) === value);
-}
-
-function parts(selector: string | null): [string, string | undefined][] {
-  return (selector ?? '')
-    .split(',')
-    .filter(part => part !== '')
-    .map(part => part.split('=', 2) as [string, string | undefined]);
-}
-
-function at(object: Fields, path: string): unknown {
-  return path.split('.').reduce<unknown>((inner, field) => (inner as Fields | undefined)?.[field], object);
 }
 
 async function readBody(req: http.IncomingMessage): Promise<Fields> {

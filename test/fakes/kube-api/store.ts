@@ -93,11 +93,11 @@ export class Store {
 
   delete(at: ObjectName, wanted: { readonly uid?: string; readonly orphans: boolean }): void {
     const { object } = this.known(at);
-    const uid = meta(object)['uid'];
+    const { uid } = meta(object) as { uid: string };
     if (wanted.uid !== undefined && wanted.uid !== uid) throw new Refusal(409, 'Conflict', 'another uid');
     this.objects.delete(keyOf(at));
     this.tell({ type: 'DELETED', collection: at.collection, object: this.stamped(object) });
-    if (!wanted.orphans) this.collect(String(uid));
+    if (!wanted.orphans) this.collect(uid);
   }
 
   /** From now on nobody can go on from before this point. */

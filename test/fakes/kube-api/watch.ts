@@ -1,7 +1,7 @@
 // One watch of the fake API server, with what a test may do to it. Never decides by itself to misbehave.
 import type http from 'node:http';
 import type { Fields } from './fields.ts';
-import { type FakeCall, isSelected, type Route } from './server.ts';
+import { type FakeCall, isSelected, type Route } from './route.ts';
 import { type Change, meta, type Store } from './store.ts';
 
 export interface OpenWatch {

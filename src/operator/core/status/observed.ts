@@ -90,7 +90,7 @@ export interface Workload {
 }
 
 export function podStatus(pod: KubeObject): PodStatus {
-  return (pod['status'] ?? {}) as PodStatus;
+  return pod['status'] ?? {};
 }
 
 export function nodeOf(pod: KubeObject): string | undefined {
@@ -113,7 +113,7 @@ export function workload(observed: Observed, component: Component): Workload | u
   const object = observed.children.find(child => child.kind === kind && child.metadata.name === name);
   if (object === undefined) return undefined;
   const spec = object['spec'] as { readonly replicas?: number };
-  return { object, wanted: spec.replicas ?? 1, status: (object['status'] ?? {}) as WorkloadStatus };
+  return { object, wanted: spec.replicas ?? 1, status: object['status'] ?? {} };
 }
 
 /** Pods are told apart by the names that their controllers give them. */
