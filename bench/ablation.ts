@@ -21,6 +21,10 @@ function withSlots(slots: number | undefined): (plan: SimPlan) => SimPlan {
   });
 }
 
+function withoutLengths(plan: SimPlan): SimPlan {
+  return { ...plan, requests: plan.requests.map(({ tokensMax: _, ...request }) => request) };
+}
+
 function limited(name: string, limits: Partial<PolicyConstants>): Variant {
   return { name, limits };
 }
@@ -29,6 +33,7 @@ const variants: readonly Variant[] = [
   { name: 'other dice, for the noise', dice: 1_000 },
   { name: 'no late binding: all tickets go to a loaded runner at once', plan: withSlots(slotsEndless) },
   { name: 'slots learned, not told', plan: withSlots(undefined) },
+  { name: 'requests do not say how many tokens they want at most', plan: withoutLengths },
   limited('no copies of busy models', { copyGainMin: never }),
   limited('copies however little busy the places are', { busyShareMin: 0, busyShareMinFree: 0 }),
   limited('copies only where something gives way counts as busy', { busyShareMinFree: 0.75 }),

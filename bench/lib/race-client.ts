@@ -35,6 +35,11 @@ const errorCharsMax = 200;
 /** A router that always loses the last line may still be timed. */
 export type Whole = 'with-last-line' | 'without-last-line';
 
+/** Nobody asks twice: a router that ties clients to backends by their address must not take all of them for one. */
+function addressOf(index: number): string {
+  return `127.1.${(index >> 8) & 255}.${index & 255}`;
+}
+
 /** Unlike any other prompt, so that no cache helps; equal for every router, so that the answers are, too. */
 function bodyOf(trace: TraceRequest): string {
   const words = `request ${trace.index}: `;
@@ -65,6 +70,7 @@ function send(to: Target, agent: Agent, trace: TraceRequest): Promise<Outcome> {
     const request = httpRequest(`${to.url}/api/chat`, {
       method: 'POST',
       agent,
+      localAddress: addressOf(trace.index),
       headers,
       timeout: answerMsMax,
     });
@@ -96,7 +102,7 @@ function wrong(status: number, text: string, trace: TraceRequest, whole: Whole):
 }
 
 export async function play(to: Target, trace: readonly TraceRequest[]): Promise<Outcome[]> {
-  const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 256 });
+  const agent = new Agent({ maxSockets: Infinity });
   const startMs = performance.now();
   const answers: Promise<Outcome>[] = [];
   for (const each of trace) {

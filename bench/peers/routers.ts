@@ -77,7 +77,6 @@ async function herd(backends: readonly string[], modelCount: number): Promise<Ra
         home: agentHome,
         env: {
           FLEET_NODE_TELEMETRY: 'false',
-          FLEET_NODE_HEARTBEAT_INTERVAL: '1',
           FLEET_NODE_DATA_DIR: path.join(agentHome, 'data'),
         },
       };
@@ -181,7 +180,7 @@ export const routers: Readonly<Record<string, RouterKind>> = {
   },
   herd: {
     configured:
-      'ollama-herd with one herd-node agent per backend, all defaults, except that agents report every second instead of every five (better for it), another model than the one asked for may not answer (vram_fallback off) nothing is pulled and no telemetry is sent; its agents also listen on the address of this machine',
+      'ollama-herd with one herd-node agent per backend, all defaults (its agents report every five seconds: every second they cost so much on this machine that it was slower), except that another model than the one asked for may not answer (vram_fallback off), nothing is pulled and no telemetry is sent; its agents also listen on the address of this machine',
     start: herd,
   },
   nginx: {

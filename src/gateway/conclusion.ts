@@ -67,11 +67,13 @@ function log(flight: Flight): void {
     error: flight.error,
     attempts: flight.tries.count,
     waitMs: round(waitMs),
+    estimateMs: flight.estimateMs === undefined ? undefined : round(flight.estimateMs),
     firstByteMs:
       flight.firstByteAtMs === undefined ? undefined : round(flight.firstByteAtMs - exchange.receivedAtMs),
     durationMs: round(durationMs),
     promptTokens: usage.promptTokens,
     tokens: usage.completionTokens,
+    considered: grant === undefined || grant.considered.length < 2 ? undefined : grant.considered,
   };
   context.recent.add(line, context.wallIso());
   context.requestLog.write(line);

@@ -40,6 +40,8 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
   readonly metrics: ModelMetrics;
   /** The last grant; kept for the log. */
   grant: DispatchEffect | undefined;
+  /** Until the first token, as it looked when the request came. */
+  estimateMs: number | undefined;
   readonly tries: Tries;
   firstByteAtMs: number | undefined;
   usage: Usage = {};
@@ -79,6 +81,7 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
 
   onDispatch(effect: DispatchEffect): void {
     this.grant = effect;
+    this.estimateMs ??= effect.estimateMs;
     this.holdsSlot = true;
     this.tries.count += 1;
     this.sendTo(effect.backend);

@@ -137,6 +137,7 @@ function ticketFor(
     tenant: exchange.identity.tenant,
     bodyBytes,
     promptBytes: asked.promptBytes,
+    ...(asked.tokensMax !== undefined && { tokensMax: asked.tokensMax }),
     prefix: asked.prefix,
     arrivedAtMs: nowMs,
     queueDeadlineMs: exchange.receivedAtMs + Math.min(waitMsMax, patienceMs ?? waitMsMax),

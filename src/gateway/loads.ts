@@ -70,6 +70,7 @@ export class Loads implements LoadPerformer {
         backend: effect.backend,
         model: effect.model,
         reason: effect.reason,
+        decided: effect.decided,
         outcome,
         loadMs: Math.round(loadMs),
         error: result?.message,

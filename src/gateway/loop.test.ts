@@ -123,7 +123,13 @@ test('loads, unloads and given-up loads go to their performer', () => {
   const at = { backend: 'b0', key: 'k', model: 'm', kind: 'generate' } as const;
   scheduler.answer = () => [
     { type: 'unload', ...at, reason: 'evict_idle' },
-    { type: 'load', ...at, options: {}, reason: 'load_cold' },
+    {
+      type: 'load',
+      ...at,
+      options: {},
+      reason: 'load_cold',
+      decided: { waiting: 1, readyMs: 1, evictionMs: 0 },
+    },
     { type: 'cancel_load', backend: 'b0', key: 'k' },
   ];
   loop.feed({ type: 'tick' });

@@ -1,5 +1,7 @@
 // The last requests with their reasons, for `bigo status` and the UI. A ring of fixed size; never a prompt or an answer.
 
+import type { Consideration } from './core/scheduler/messages.ts';
+
 export interface RequestRecord {
   readonly id: string;
   readonly tenant: string;
@@ -12,10 +14,14 @@ export interface RequestRecord {
   readonly error: string | undefined;
   readonly attempts: number;
   readonly waitMs: number;
+  /** Until the first token, as it looked when the request came. */
+  readonly estimateMs: number | undefined;
   readonly firstByteMs: number | undefined;
   readonly durationMs: number;
   readonly promptTokens: number | undefined;
   readonly tokens: number | undefined;
+  /** What every backend would have meant when it was sent; absent when there was only one. */
+  readonly considered: readonly Consideration[] | undefined;
 }
 
 const recordsMax = 1_000;

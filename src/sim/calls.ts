@@ -9,6 +9,10 @@ export interface Call {
   readonly ticket: string | undefined;
   readonly key: string;
   answered: boolean;
+  /** When it had its runner, and what the backend tells of its work afterwards. */
+  runnerAtMs: number;
+  firstTokenMs: number;
+  promptMs: number;
 }
 
 /** How long the gateway bears silence: three probes in vain, a stream that stalls, a load that never answers. */
@@ -22,7 +26,16 @@ export class Calls {
   #count = 0;
 
   begin(server: Server, key: string, ticket: string | undefined): Call {
-    const call = { id: `c${++this.#count}`, server, ticket, key, answered: false };
+    const call = {
+      id: `c${++this.#count}`,
+      server,
+      ticket,
+      key,
+      answered: false,
+      runnerAtMs: 0,
+      firstTokenMs: 0,
+      promptMs: 0,
+    };
     this.#byId.set(call.id, call);
     if (ticket !== undefined) this.#ofTicket.set(ticket, call);
     else server.loads.set(call.id, key);

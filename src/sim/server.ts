@@ -1,7 +1,8 @@
 // One simulated backend as the world holds it, and what the gateway's side of a request looks like. Never advances time.
 import type { BackendView, ModelOnDisk } from '../api/fleet.ts';
 import { modelKey } from '../api/names.ts';
-import type { TicketSpec } from '../gateway/core/scheduler/messages.ts';
+import type { ServiceSample, TicketSpec } from '../gateway/core/scheduler/messages.ts';
+import type { Call } from './calls.ts';
 import { onDisk, viewOf } from './fleet-view.ts';
 import { createOllamaModel } from './ollama-model.ts';
 import type { OllamaModel } from './ollama-model.ts';
@@ -145,6 +146,17 @@ export function openResult(request: SimRequest): SimResult {
   };
 }
 
+/** A token takes this long on a backend of the usual pace. */
+export const tokenMs = 5;
+
+/** What the last line of an answer tells of its times (gateway/sample.ts). */
+export function sampleOf(call: Call, request: SimRequest, nowMs: number): ServiceSample {
+  const { runnerAtMs, firstTokenMs, promptMs } = call;
+  const waitedMs = Math.max(0, firstTokenMs - promptMs - runnerAtMs);
+  const tokens = Math.max(1, Math.round(request.tokensMs / tokenMs));
+  return { waitedMs, promptMs, evalMs: nowMs - firstTokenMs, tokens };
+}
+
 /** `skewMs`: how far the gateway's clock is ahead of simulated time. */
 export function ticketOf(request: SimRequest, skewMs: number): TicketSpec {
   return {
@@ -157,6 +169,7 @@ export function ticketOf(request: SimRequest, skewMs: number): TicketSpec {
     tenant: request.tenant,
     bodyBytes: request.promptBytes,
     promptBytes: request.promptBytes,
+    ...(request.tokensMax === undefined ? {} : { tokensMax: request.tokensMax }),
     prefix: request.prefix,
     arrivedAtMs: request.atMs + skewMs,
     queueDeadlineMs: request.atMs + skewMs + request.waitMsMax,

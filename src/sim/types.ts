@@ -29,6 +29,8 @@ export interface SimRequest {
   readonly promptMs: number;
   readonly promptBytes: number;
   readonly tokensMs: number;
+  /** The most tokens that the client allows; absent = it does not say. */
+  readonly tokensMax?: number;
   readonly tenant: string;
   readonly priority: Priority;
   readonly prefix: readonly PrefixMark[];

@@ -3,6 +3,7 @@ import type { ReloadOptions } from '../api/fleet.ts';
 import type { PrefixMark } from '../gateway/core/scheduler/messages.ts';
 import { exponential, intBelow, lognormal, rngOf } from './rng.ts';
 import type { Rng } from './rng.ts';
+import { tokenMs } from './server.ts';
 import type { SimBackend, SimModel, SimPlan, SimRequest } from './types.ts';
 
 export interface Workload {
@@ -13,7 +14,6 @@ export interface Workload {
 
 const backendCount = 4;
 const roomPerBackend = 2;
-const tokenMs = 5;
 const promptMsPerByte = 0.02;
 
 /** Load times 1:2:4 s by size, as models of 1, 2 and 4 GB on one disk. */
@@ -96,7 +96,8 @@ export function zipfWorkload(modelCount: number, perSecond: number): Workload {
       let atMs = 0;
       const requests = Array.from({ length: requestCount }, (_, index) => {
         atMs += exponential(rng, 1_000 / perSecond);
-        return requestOf({ index, atMs, model: next(), tokensMs: tokens(rng) });
+        const request = requestOf({ index, atMs, model: next(), tokensMs: tokens(rng) });
+        return { ...request, tokensMax: Math.max(1, Math.round(request.tokensMs / tokenMs)) };
       });
       return plain(models, requests, 1);
     },

@@ -8,7 +8,7 @@ import { viewOf } from './fleet-view.ts';
 import type { OllamaEvent, OllamaRequest } from './ollama-types.ts';
 import { GatewayTimer } from './gateway-timer.ts';
 import { Ledger } from './ledger.ts';
-import { changeManners, ollamaRequest, serverOf, shownBy, ticketOf } from './server.ts';
+import { changeManners, ollamaRequest, sampleOf, serverOf, shownBy, ticketOf } from './server.ts';
 import type { Server } from './server.ts';
 import type { Router, SimFault, SimPlan, SimReport, SimRequest, SimResult } from './types.ts';
 
@@ -254,9 +254,13 @@ class World {
     this.#events += 1;
     if (event.type === 'loadStarted') this.#onLoadStarted(server);
     else if (event.type === 'unloaded') this.#unloads += 1;
-    if (event.type !== 'firstToken' && event.type !== 'done' && event.type !== 'failed') return;
+    if (!('id' in event)) return;
     const call = this.#calls.get(event.id);
     if (call === undefined) return;
+    if (event.type === 'scheduled') {
+      call.runnerAtMs = this.#nowMs;
+      return;
+    }
     if (call.ticket === undefined) return this.#onLoadEvent(call, event);
     this.#onTicketEvent(call, call.ticket, event);
   }
@@ -282,14 +286,19 @@ class World {
     const result = this.#ledger.get(ticket);
     if (result === undefined) return;
     if (event.type === 'firstToken') {
-      call.answered = true;
+      Object.assign(call, { answered: true, firstTokenMs: this.#nowMs, promptMs: event.promptMs });
       result.firstTokenMs = this.#nowMs;
       return this.#tell({ type: 'first_byte', id: ticket });
     }
     this.#calls.end(call);
     if (event.type === 'failed') return this.#afterFailure(ticket, result);
     this.#end(ticket, 'ok', undefined);
-    this.#tell({ type: 'done', id: ticket, outcome: 'ok' });
+    this.#tell({
+      type: 'done',
+      id: ticket,
+      outcome: 'ok',
+      sample: sampleOf(call, result.request, this.#nowMs),
+    });
   }
 
   /** As the gateway does: another attempt while no byte was sent, within bounds. */

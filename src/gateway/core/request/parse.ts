@@ -56,8 +56,9 @@ function parseFields(route: Route, body: Uint8Array, { fields, model }: Read): I
   const stream = boolOf(fields, 'stream', route.streamsByDefault);
   if (stream instanceof BigoError) return stream;
   const native = route.dialect === 'ollama';
-  const options = native ? readReloadOptions(body, fields) : {};
-  if (options instanceof BigoError) return options;
+  const asked = native ? readOptions(body, fields) : { options: {}, tokensMax: maxTokensOf(body, fields) };
+  if (asked instanceof BigoError) return asked;
+  const { options, tokensMax } = asked;
   const intent = native ? readIntent(route, body, fields) : 'none';
   if (intent instanceof BigoError) return intent;
   // A load or unload is answered with one JSON text, whatever `stream` says.
@@ -71,6 +72,7 @@ function parseFields(route: Route, body: Uint8Array, { fields, model }: Read): I
     stream: streams,
     intent,
     options,
+    ...(tokensMax !== undefined && { tokensMax }),
     promptBytes,
     prefix: route.ticketKind === 'embed' ? [] : prefix,
     ...usage,
@@ -89,10 +91,15 @@ function wrongType(route: Route, fields: Fields): BigoError | undefined {
   return undefined;
 }
 
+interface AskedOptions {
+  readonly options: ReloadOptions;
+  readonly tokensMax: number | undefined;
+}
+
 /** Options that make Ollama reload (api/types.go, Options.FromMap): exact keys, numbers cut to integers. */
-function readReloadOptions(body: Uint8Array, fields: Fields): ReloadOptions | BigoError {
+function readOptions(body: Uint8Array, fields: Fields): AskedOptions | BigoError {
   const member = fieldOf(fields, 'options', ['object']);
-  if (member === undefined) return {};
+  if (member === undefined) return { options: {}, tokensMax: undefined };
   if (member instanceof BigoError) return member;
   const nested = nestedOf(body, member, 'options');
   if (nested instanceof BigoError) return nested;
@@ -107,7 +114,18 @@ function readReloadOptions(body: Uint8Array, fields: Fields): ReloadOptions | Bi
     }
     options[name] = value;
   }
-  return options;
+  return { options, tokensMax: lengthOf(part, exactMember(part, members, 'num_predict')) };
+}
+
+/** It only informs an estimate: what cannot be read is left to the backend. */
+function maxTokensOf(body: Uint8Array, fields: Fields): number | undefined {
+  return fields.unsure ? undefined : lengthOf(body, fields.found.max_tokens);
+}
+
+/** Ollama takes -1 and -2 for no limit. */
+function lengthOf(part: Uint8Array, member: Member | undefined): number | undefined {
+  const value = member === undefined ? undefined : integerOption(part, member);
+  return value !== undefined && value > 0 ? value : undefined;
 }
 
 function booleanOption(member: Member): boolean | undefined {

@@ -69,6 +69,8 @@ export interface InferenceRequest {
   readonly stream: boolean;
   readonly intent: LoadIntent;
   readonly options: ReloadOptions;
+  /** The most tokens that the answer may have, where the client says so. */
+  readonly tokensMax?: number;
   readonly promptBytes: number;
   readonly prefix: readonly PrefixMark[];
   /** True when the client asked for a usage chunk in an OpenAI stream, or the shape tells usage anyway. */

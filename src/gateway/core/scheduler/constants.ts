@@ -27,6 +27,9 @@ export interface PolicyConstants {
   readonly overdueShare: number;
   /** A cold ticket's queue waits until its waiting reaches this share of the eviction's cost. */
   readonly patienceShare: number;
+  /** Runners of the same weights with options never loaded before: so many at once, and then one in this time. */
+  readonly newOptionsMax: number;
+  readonly newOptionsMs: number;
   /** A ticket that waited longer than this may force a load. */
   readonly waitForWarmMsMax: number;
   /** Weight of other models' requests in flight on a backend, as ms per request, when choosing where to load. */
@@ -68,6 +71,8 @@ export const POLICY: PolicyConstants = {
   copyGainMin: 1,
   overdueShare: 2,
   patienceShare: 0.25,
+  newOptionsMax: 8,
+  newOptionsMs: 2_000,
   waitForWarmMsMax: 20_000,
   crowdMs: 20,
   slotsMax: 256,

@@ -1,5 +1,6 @@
 // Sends waiting tickets to free slots. Never loads a model (place.ts) and never puts more on a runner than its slots.
 import type { DispatchReason } from '../../../api/reasons.ts';
+import { arrivalEstimateMs } from './arrival.ts';
 import { onPass } from './breaker.ts';
 import { loadMs, loaderFreeMs, promptMs, slotFreeMs, unloadMs } from './estimate.ts';
 import type { Moment } from './estimate.ts';
@@ -176,7 +177,7 @@ function send(moment: Moment, ticket: Ticket, slot: Slot, emit: Emit): void {
   ticket.reason = slot.reason;
   ticket.grantId = ++state.grantId;
   const queuedMs = Math.max(0, nowMs - ticket.spec.arrivedAtMs);
-  ticket.estimateMs ??= queuedMs + slot.promptMs;
+  ticket.estimateMs ??= slot.how === 'probe' ? arrivalEstimateMs(moment, ticket) : queuedMs + slot.promptMs;
   if (slot.place === undefined) backend.slotless.add(ticket.spec.id);
   else occupy(moment, ticket, slot.place);
   onPass(backend.breaker, ticket.spec.id);
@@ -189,7 +190,7 @@ function send(moment: Moment, ticket: Ticket, slot: Slot, emit: Emit): void {
     key: ticket.key,
     grant: { id: ticket.grantId, term: state.term },
     reason: slot.reason,
-    estimateMs: ticket.estimateMs,
+    estimateMs: ticket.estimateMs ?? queuedMs,
     queuedMs,
     considered: ticket.considered,
   });

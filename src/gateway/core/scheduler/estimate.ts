@@ -2,6 +2,8 @@
 import type { Backend, Candidate, Place, State, Ticket } from './state.ts';
 import { figuresOf, rateOf } from './state.ts';
 import { perMs } from './learn.ts';
+import { expectedWork } from './length.ts';
+import { ratioOf } from './pace.ts';
 import { freeSlots } from './slots.ts';
 
 export interface Moment {
@@ -9,9 +11,9 @@ export interface Moment {
   readonly nowMs: number;
 }
 
-/** How long a request of this runner holds its slot. */
-export function serviceMs(state: State, key: string, className: string): number {
-  return figuresOf(state, key, className).serviceMs.value;
+/** How long a request of this runner holds its slot there, on the whole. */
+export function serviceMs(state: State, key: string, backend: Backend): number {
+  return figuresOf(state, key, backend.view.spec.class).serviceMs.value * ratioOf(backend.pace.serve);
 }
 
 /** Time from dispatch to the first byte on a free slot, with `bytes` of prompt not cached there. */
@@ -19,7 +21,8 @@ export function promptMs(state: State, candidate: Candidate, bytes: number): num
   const figures = figuresOf(state, candidate.key, candidate.backend.view.spec.class);
   const perByteMs = figures.promptMsPerByte.value;
   const smallMs = figures.firstByteMs.value;
-  return smallMs + perByteMs * Math.max(0, bytes - smallPromptBytes);
+  const classMs = smallMs + perByteMs * Math.max(0, bytes - smallPromptBytes);
+  return classMs * ratioOf(candidate.backend.pace.serve);
 }
 /** Prompts up to this size teach the fixed part of the first-byte time, longer ones the part per byte. */
 export const smallPromptBytes = 2_000;
@@ -27,23 +30,39 @@ export const smallPromptBytes = 2_000;
 export function loadMs(state: State, candidate: Candidate): number {
   const className = candidate.backend.view.spec.class;
   const own = figuresOf(state, candidate.key, className).loadMs;
-  if (own.samples > 0) return own.value;
-  const speed = state.learned.loadBytesPerMs.peek(className);
-  return (
-    state.limits.loadMsBase + candidate.disk.sizeBytes / (speed?.value ?? state.limits.loadBytesPerMsPrior)
-  );
+  const ratio = ratioOf(candidate.backend.pace.load);
+  if (own.samples > 0) return own.value * ratio;
+  const speed = state.learned.loadBytesPerMs.peek(className)?.value ?? state.limits.loadBytesPerMsPrior;
+  return (state.limits.loadMsBase + candidate.disk.sizeBytes / speed) * ratio;
 }
 
 export function unloadMs(state: State, className: string): number {
   return state.learned.unloadMs.peek(className)?.value ?? state.limits.unloadMsPrior;
 }
 
+/** A clock that jumped back must not make anything last longer. */
+export function sinceMs(atMs: number, nowMs: number): number {
+  return Math.max(0, nowMs - atMs);
+}
+
+/** How long this very request holds its slot there, and how much of it is left at least, however long it runs. */
+export function expectedMs(
+  state: State,
+  ticket: Ticket,
+  { backend, key }: Pick<Candidate, 'backend' | 'key'>,
+): { readonly ms: number; readonly leastMs: number } {
+  const figures = figuresOf(state, key, backend.view.spec.class);
+  const { workMs, leastShare } = expectedWork(figures, ticket.spec.tokensMax);
+  const ms = workMs * ratioOf(backend.pace.serve);
+  return { ms, leastMs: ms * leastShare };
+}
+
 /** Expected time until the request ends, given how long it runs already. */
-function residualMs(state: State, ticket: Ticket, nowMs: number): number {
-  const backend = ticket.backend;
+export function residualMs(state: State, ticket: Ticket, nowMs: number): number {
+  const { backend, key } = ticket;
   if (backend === undefined) return 0;
-  const meanMs = serviceMs(state, ticket.key, backend.view.spec.class);
-  return Math.max(meanMs - (nowMs - ticket.dispatchedMs), meanMs / 3);
+  const { ms, leastMs } = expectedMs(state, ticket, { backend, key });
+  return Math.max(ms - sinceMs(ticket.dispatchedMs, nowMs), leastMs);
 }
 
 /** Until the first slot of a full place is free. */
@@ -77,7 +96,7 @@ export function loaderFreeMs(moment: Moment, backend: Backend): number {
     });
     return Math.max(0, ...victimsMs) + unloadMs(moment.state, backend.view.spec.class) + wholeMs;
   }
-  const elapsedMs = moment.nowMs - load.startedMs;
+  const elapsedMs = sinceMs(load.startedMs, moment.nowMs);
   // What is overdue will probably take about as long again.
   return Math.max(wholeMs - elapsedMs, wholeMs / 10, elapsedMs - wholeMs);
 }
@@ -122,7 +141,7 @@ export function supplyOf(state: State, key: string, apart?: Place): Supply {
     if (place === undefined || place === apart) continue;
     if (place.state !== 'ready' && place.state !== 'loading') continue;
     if (backend.view.draining || backend.view.state !== 'up') continue;
-    supply = plus(supply, Math.max(1, place.slots.value), serviceMs(state, key, backend.view.spec.class));
+    supply = plus(supply, Math.max(1, place.slots.value), serviceMs(state, key, backend));
   }
   return supply;
 }
@@ -135,7 +154,7 @@ export function evictionCostMs(moment: Moment, backend: Backend, place: Place): 
   const { state, nowMs } = moment;
   const { limits } = state;
   const rate = perMs(rateOf(state, place.key, nowMs), nowMs, limits.rateMemoryMs);
-  const meanMs = serviceMs(state, place.key, backend.view.spec.class);
+  const meanMs = serviceMs(state, place.key, backend);
   const reloadMs = reloadMsOf(moment, backend, place);
   const others = supplyOf(state, place.key, place);
   const arrivals = rate * limits.horizonMs;

@@ -4,6 +4,8 @@ import { closedBreaker, onFailure, onNeutral, onSuccess } from './breaker.ts';
 import { smallPromptBytes } from './estimate.ts';
 import type { Moment } from './estimate.ts';
 import { learn, meanOf } from './learn.ts';
+import { learnLength } from './length.ts';
+import { learnWithPace, ratioOf } from './pace.ts';
 import { reopen, setState } from './place.ts';
 import { isDoubtful, onEnd, onFirstByte as slotsOnFirstByte } from './slots.ts';
 import type { Served } from './slots.ts';
@@ -28,12 +30,13 @@ export function firstByte(moment: Moment, ticket: Ticket): void {
 function learnPrompt(state: State, ticket: Ticket, tookMs: number): void {
   const className = ticket.backend?.view.spec.class ?? 'default';
   const figures = figuresOf(state, ticket.key, className);
+  const classMs = tookMs / (ticket.backend === undefined ? 1 : ratioOf(ticket.backend.pace.serve));
   if (ticket.uncachedBytes <= smallPromptBytes) {
-    learn(figures.firstByteMs, tookMs, state.limits.learnWeight);
+    learn(figures.firstByteMs, classMs, state.limits.learnWeight);
     return;
   }
   const beyond = ticket.uncachedBytes - smallPromptBytes;
-  const perByteMs = Math.max(0, tookMs - figures.firstByteMs.value) / beyond;
+  const perByteMs = Math.max(0, classMs - figures.firstByteMs.value) / beyond;
   learn(figures.promptMsPerByte, perByteMs, state.limits.learnWeight);
 }
 
@@ -65,11 +68,39 @@ export function endTicket(moment: Moment, ticket: Ticket, ending: Ending): void 
   onEnd(place.slots, ticket.spec.id, served, { limits: state.limits, nowMs });
   if (place.slots.given === undefined) rememberSlots(backend, place);
   if (ending.outcome !== 'ok') return;
-  const className = backend.view.spec.class;
-  learn(figuresOf(state, ticket.key, className).serviceMs, heldMs, state.limits.learnWeight);
+  learnWork(state, ticket, { backend, heldMs, sample: ending.sample });
   if (ticket.spec.prefix.length > 0) {
     state.prefixes.remember(ticket.spec.prefix, backend.name, ticket.key, nowMs);
   }
+}
+
+interface Work {
+  readonly backend: Backend;
+  readonly heldMs: number;
+  readonly sample: ServiceSample | undefined;
+}
+
+/** How fast the backend is shows best in the time per token, which does not depend on what was asked. */
+function learnWork(state: State, ticket: Ticket, { backend, heldMs, sample }: Work): void {
+  const { learnWeight } = state.limits;
+  const { length, serviceMs } = figuresOf(state, ticket.key, backend.view.spec.class);
+  const tokens = sample?.tokens ?? 0;
+  // What it waited inside the backend is no work.
+  const workedMs = Math.max(1, heldMs - (sample?.waitedMs ?? 0));
+  const classWorkedMs = workedMs / ratioOf(backend.pace.serve);
+  if (tokens > 0) {
+    const { tokensMax } = ticket.spec;
+    if (tokensMax !== undefined)
+      learnLength(length, { tokens, tokensMax, workedMs: classWorkedMs, serviceMs }, learnWeight);
+    if (sample?.evalMs !== undefined)
+      learnWithPace(
+        backend.pace.serve,
+        length.msPerToken,
+        { ms: sample.evalMs / tokens },
+        { pace: learnWeight, mean: learnWeight },
+      );
+  }
+  learn(serviceMs, workedMs / ratioOf(backend.pace.serve), learnWeight);
 }
 
 /** An answer that came whole has its first byte at its end, and says by it nothing about its prompt. */
@@ -87,7 +118,8 @@ function servedAs(moment: Moment, ticket: Ticket, sample: ServiceSample | undefi
     return { kind: 'guessed', seenMs: firstByteMs, tookMs, expectedMs: ticket.promptMsExpected };
   }
   const className = ticket.backend?.view.spec.class ?? 'default';
-  const expectedMs = figuresOf(state, ticket.key, className).serviceMs.value;
+  const classMs = figuresOf(state, ticket.key, className).serviceMs.value;
+  const expectedMs = classMs * (ticket.backend === undefined ? 1 : ratioOf(ticket.backend.pace.serve));
   return { kind: 'guessed', seenMs: nowMs, tookMs: heldMs, expectedMs };
 }
 
@@ -130,11 +162,23 @@ export function loadDone(moment: Moment, backend: Backend, key: string): void {
   backend.modelBreakers.delete(key);
   onSuccess(backend.breaker);
   const tookMs = Math.max(1, nowMs - load.startedMs);
-  const className = backend.view.spec.class;
+  learnLoad(state, backend, { key, ms: tookMs, bytes: load.disk.sizeBytes });
+}
+
+interface Loaded {
+  readonly key: string;
+  readonly ms: number;
+  readonly bytes: number;
+}
+
+function learnLoad(state: State, { pace, view }: Backend, { key, ms, bytes }: Loaded): void {
+  const className = view.spec.class;
   const { learnWeight, loadMsBase, loadBytesPerMsPrior } = state.limits;
-  learn(figuresOf(state, key, className).loadMs, tookMs, Math.max(learnWeight, 0.5));
   const speed = state.learned.loadBytesPerMs.touch(className, () => meanOf(loadBytesPerMsPrior));
-  learn(speed, load.disk.sizeBytes / Math.max(1, tookMs - loadMsBase), learnWeight);
+  const bySizeMs = speed.samples > 0 ? { classMs: loadMsBase + bytes / speed.value } : {};
+  const weights = { pace: learnWeight, mean: Math.max(learnWeight, 0.5) };
+  learnWithPace(pace.load, figuresOf(state, key, className).loadMs, { ms, ...bySizeMs }, weights);
+  learn(speed, bytes / Math.max(1, ms / ratioOf(pace.load) - loadMsBase), learnWeight);
 }
 
 export interface LoadFailure {

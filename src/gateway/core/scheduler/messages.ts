@@ -28,6 +28,8 @@ export interface TicketSpec {
   readonly tenant: string;
   readonly bodyBytes: number;
   readonly promptBytes: number;
+  /** The most tokens that the answer may have, where the client says so. */
+  readonly tokensMax?: number;
   /** Shortest first, at most 32. */
   readonly prefix: readonly PrefixMark[];
   /** First arrival; kept when the ticket comes back for another attempt, so that it keeps its place. */
@@ -86,6 +88,16 @@ export interface Grant {
   readonly term: number;
 }
 
+/** What decided about a load. */
+export interface LoadFigures {
+  /** Tickets that waited for it. */
+  readonly waiting: number;
+  /** Until it was expected to be ready. */
+  readonly readyMs: number;
+  /** Expected waiting of everyone else for what gave way. */
+  readonly evictionMs: number;
+}
+
 export type Effect =
   | {
       readonly type: 'dispatch';
@@ -115,6 +127,7 @@ export type Effect =
       readonly options: ReloadOptions;
       readonly kind: 'generate' | 'embed';
       readonly reason: PlaceReason;
+      readonly decided: LoadFigures;
     }
   /** Unload by keep_alive 0; answer with unloaded (also when it failed). */
   | {

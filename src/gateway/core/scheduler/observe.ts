@@ -10,6 +10,7 @@ import type {
 import { closedBreaker, onSuccess } from './breaker.ts';
 import { sawTogether, sawVanish, unknownCapacity } from './capacity.ts';
 import { Bounded } from './learn.ts';
+import { evenPace } from './pace.ts';
 import { newPlace, reopen, setState } from './place.ts';
 import type { Backend, Place, State } from './state.ts';
 import { runnerKey } from './state.ts';
@@ -42,6 +43,7 @@ function newBackend(view: BackendView): Backend {
     breaker: closedBreaker(),
     modelBreakers: new Bounded(troublesPerBackendMax),
     capacity: unknownCapacity(),
+    pace: evenPace(),
     learnedSlots: new Bounded(troublesPerBackendMax),
     unloadedMs: new Bounded(troublesPerBackendMax),
     slotless: new Set(),
@@ -64,6 +66,7 @@ function forgetRunners(backend: Backend, nowMs: number): void {
   }
   for (const [weights] of [...backend.learnedSlots.entries()]) backend.learnedSlots.delete(weights);
   backend.capacity = unknownCapacity();
+  backend.pace = evenPace();
   onSuccess(backend.breaker);
   if (backend.load?.phase === 'clear') {
     reopen(backend, backend.load, nowMs);

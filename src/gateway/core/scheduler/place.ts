@@ -10,12 +10,14 @@ import {
   noSupply,
   plus,
   serviceMs,
+  sinceMs,
   supplyOf,
   supplyWaitMs,
   unloadMs,
 } from './estimate.ts';
 import type { Moment, Supply } from './estimate.ts';
 import { perMs } from './learn.ts';
+import { noteOptions, noveltyWaitMs } from './novelty.ts';
 import { rankOf } from './queue.ts';
 import { slotsOf } from './slots.ts';
 import { Registry } from './registry.ts';
@@ -63,15 +65,20 @@ function planFor(moment: Moment, ask: Ask, head: Ticket, emit: Emit): void {
   if (nowMs <= starvedAtMs) wakeBy(state, starvedAtMs + 1);
   const plans = usable.flatMap(candidate => planOn(moment, candidate, starved) ?? []);
   if (supply.places > 0) {
-    // One load of a model at a time: what it brings is seen before more is spent on it.
-    if (usable.some(candidate => isComing(moment, candidate))) return;
-    const plan = bestCopy(moment, ask, plans, supply);
+    // One load of a model at a time: what it brings is seen before more is spent on it, unless another would be there first.
+    const coming = usable.filter(candidate => isComing(moment, candidate));
+    const comingMs = Math.min(...coming.map(({ backend }) => loaderFreeMs(moment, backend)));
+    const sooner = plans.filter(plan => plan.readyMs < comingMs && !isSoonerElsewhere(moment, plan, usable));
+    const plan = bestCopy(moment, ask, sooner, supply);
     if (plan !== undefined) begin(moment, { ask, plan, reason: 'load_copy' }, emit);
     return;
   }
   const plan = bestCold(moment, ask, plans, usable);
   if (plan === undefined) return;
   if (!starved && !patienceIsOver(moment, ask, plan)) return;
+  const { disk, key } = plan.candidate;
+  const laterMs = noveltyWaitMs(state, disk.weights, key, nowMs);
+  if (laterMs > 0) return wakeBy(state, nowMs + laterMs);
   begin(moment, { ask, plan, reason: starved ? 'load_starved' : 'load_cold' }, emit);
 }
 
@@ -94,7 +101,7 @@ function supplyHere(moment: Moment, usable: readonly Candidate[]): Supply {
     const place = backend.places.get(key);
     if (place?.state !== 'ready' && !isComing(moment, candidate)) continue;
     const slots = Math.max(1, place?.slots.value ?? backend.view.spec.slots ?? 1);
-    supply = plus(supply, slots, serviceMs(moment.state, key, backend.view.spec.class));
+    supply = plus(supply, slots, serviceMs(moment.state, key, backend));
   }
   return supply;
 }
@@ -182,8 +189,21 @@ function bestCold(
     const room = fitsBeside(candidate, [...candidate.backend.places.values()], alike);
     if (room && waiting * otherMs < bestMs) return undefined;
   }
-  return best;
+  return isSoonerElsewhere(moment, best, usable) ? undefined : best;
 }
+
+/** A much faster backend would have it earlier, although it must first end another load. */
+function isSoonerElsewhere(moment: Moment, plan: Plan, usable: readonly Candidate[]): boolean {
+  return usable.some(candidate => {
+    const { backend } = candidate;
+    if (backend.load === undefined || backend.load.phase === 'cancelling') return false;
+    const clearMs = unloadMs(moment.state, backend.view.spec.class);
+    const otherMs = loaderFreeMs(moment, backend) + clearMs + loadMs(moment.state, candidate);
+    return soonerShare * plan.readyMs > otherMs;
+  });
+}
+/** Only what comes in less than this share of the time is worth another load's end. */
+const soonerShare = 0.5;
 
 function fitsBeside(candidate: Candidate, stay: readonly Place[], alike: readonly Capacity[]): boolean {
   const bytes = stay.reduce((sum, place) => sum + place.sizeBytes, candidate.disk.sizeBytes);
@@ -201,13 +221,32 @@ function alikeOf(state: State, backend: Backend): Capacity[] {
 
 /** Ski rental: the queue waits until its waiting reaches a share of what the eviction costs the others. */
 function patienceIsOver(moment: Moment, ask: Ask, plan: Plan): boolean {
-  const { state, nowMs } = moment;
-  const priceMs = state.limits.patienceShare * plan.evictionMs;
+  const leftMs = patienceMs(moment, ask, plan);
+  if (leftMs > 0) wakeBy(moment.state, moment.nowMs + leftMs + 1);
+  return leftMs <= 0;
+}
+
+/** How long the tickets that wait now would still have to wait for it. */
+function patienceMs({ state, nowMs }: Moment, ask: Ask, plan: Plan): number {
   let waitedMs = 0;
-  for (const ticket of ask.queue) waitedMs += nowMs - ticket.spec.arrivedAtMs;
-  if (waitedMs >= priceMs) return true;
-  wakeBy(state, nowMs + (priceMs - waitedMs) / Math.max(1, ask.queue.size) + 1);
-  return false;
+  for (const ticket of ask.queue) waitedMs += sinceMs(ticket.spec.arrivedAtMs, nowMs);
+  return (state.limits.patienceShare * plan.evictionMs - waitedMs) / Math.max(1, ask.queue.size);
+}
+
+/** Where the model would be loaded if nothing changed, and when it would be ready; undefined while no loader may begin. */
+export function coldStart(
+  moment: Moment,
+  ask: Ask,
+  usable: readonly Candidate[],
+): { readonly candidate: Candidate; readonly readyMs: number } | undefined {
+  let best: { candidate: Candidate; readyMs: number } | undefined;
+  for (const candidate of usable) {
+    const plan = planOn(moment, candidate, false);
+    if (plan === undefined) continue;
+    const readyMs = plan.readyMs + Math.max(0, patienceMs(moment, ask, plan));
+    if (best === undefined || readyMs < best.readyMs) best = { candidate, readyMs };
+  }
+  return best;
 }
 
 /** One more place for a model whose places are busy, where what its queue saves exceeds what everyone loses. */
@@ -224,7 +263,7 @@ function bestCopy(moment: Moment, ask: Ask, plans: readonly Plan[], supply: Supp
     if (busyShare < enough && queueMs < 2 * plan.readyMs) continue;
     const left = Math.max(0, ask.queue.size - plan.readyMs * supply.perMs);
     const { backend, key } = plan.candidate;
-    const meanMs = serviceMs(state, key, backend.view.spec.class);
+    const meanMs = serviceMs(state, key, backend);
     const more = plus(supply, supply.slots / supply.places, meanMs);
     const queueSavedMs = ((left * left) / 2) * (1 / supply.perMs - 1 / more.perMs);
     const laterSavedMs = rate * limits.horizonMs * (supplyWaitMs(rate, supply) - supplyWaitMs(rate, more));
@@ -250,16 +289,21 @@ function begin(moment: Moment, { ask, plan, reason }: Order, emit: Emit): void {
     victims: plan.victims.map(place => place.key),
     reason,
     evictReason: plan.sameWeights ? 'reload_options' : idle ? 'evict_idle' : 'evict_cheapest',
+    decided: {
+      waiting: ask.queue.size,
+      readyMs: Math.round(plan.readyMs),
+      evictionMs: Math.round(plan.evictionMs),
+    },
     plannedMs: moment.nowMs,
     phase: 'clear',
     startedMs: moment.nowMs,
   };
   backend.load = load;
+  noteOptions(moment.state, disk.weights, key, moment.nowMs);
   for (const place of plan.victims) setState(place, 'closing', moment.nowMs);
   const why = dispatchReason(reason, plan);
   for (const ticket of ask.queue) {
     ticket.reason ??= why;
-    ticket.estimateMs ??= moment.nowMs - ticket.spec.arrivedAtMs + plan.readyMs;
   }
   advanceLoad(moment, backend, emit);
 }
@@ -313,6 +357,7 @@ function startLoad(moment: Moment, backend: Backend, load: PendingLoad, emit: Em
     options: load.ask.options,
     kind,
     reason: load.reason,
+    decided: load.decided,
   });
 }
 

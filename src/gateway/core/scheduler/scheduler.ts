@@ -1,5 +1,6 @@
 // The brain: tickets, the slot ledger, loads. Events in, effects out, one thread, no I/O, no clock of its own.
 // Where a routing decision is made: dispatch.ts (which slot), place.ts (which load), usable.ts (who may not).
+import { arrivalEstimateMs } from './arrival.ts';
 import { POLICY } from './constants.ts';
 import type { PolicyConstants } from './constants.ts';
 import { dispatchAsk, noteArrival, unqueue } from './dispatch.ts';
@@ -60,7 +61,14 @@ function handle(state: State, event: SchedulerEvent, nowMs: number): Effect[] {
   const moment: Moment = { state, nowMs };
   const settled = take(moment, event, emit);
   if (!settled) settle(moment, emit);
+  if (event.type === 'arrive') tellWaiting(moment, event.ticket.id);
   return effects;
+}
+
+/** A ticket that did not go at once is told, once, how long it will take. */
+function tellWaiting(moment: Moment, id: string): void {
+  const ticket = moment.state.tickets.get(id);
+  if (ticket?.state === 'queued') ticket.estimateMs = arrivalEstimateMs(moment, ticket);
 }
 
 /** Takes one event in. True = nobody else can be affected, so that the usual request costs no second look. */
@@ -199,9 +207,10 @@ function reject(
 /** About when the queue of this ask will be empty, within bounds. */
 function retryAfterMs(moment: Moment, ask: Ask): number {
   const { limits } = moment.state;
-  const className = ask.candidates[0]?.backend.view.spec.class ?? 'default';
-  const slots = Math.max(1, ask.candidates.length);
-  const expectedMs = (serviceMs(moment.state, ask.primaryKey, className) * (ask.queue.size + 1)) / slots;
+  const first = ask.candidates[0];
+  const meanMs =
+    first === undefined ? limits.serviceMsPrior : serviceMs(moment.state, first.key, first.backend);
+  const expectedMs = (meanMs * (ask.queue.size + 1)) / Math.max(1, ask.candidates.length);
   return Math.round(Math.min(limits.retryAfterMsMax, Math.max(limits.retryAfterMsMin, expectedMs)));
 }
 

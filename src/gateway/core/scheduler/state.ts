@@ -7,7 +7,11 @@ import type { Capacity } from './capacity.ts';
 import type { PolicyConstants } from './constants.ts';
 import type { Mean, Rate } from './learn.ts';
 import { Bounded, meanOf, rateFrom } from './learn.ts';
-import type { Consideration, Effect, TicketSpec } from './messages.ts';
+import type { Length } from './length.ts';
+import { unknownLength } from './length.ts';
+import type { Consideration, Effect, LoadFigures, TicketSpec } from './messages.ts';
+import type { Novelty } from './novelty.ts';
+import type { Pace } from './pace.ts';
 import { PrefixMemory } from './prefix.ts';
 import type { Slots } from './slots.ts';
 import { AskQueue, FairClock } from './queue.ts';
@@ -38,6 +42,7 @@ export interface PendingLoad {
   readonly victims: readonly string[];
   readonly reason: PlaceReason;
   readonly evictReason: PlaceReason;
+  readonly decided: LoadFigures;
   readonly plannedMs: number;
   phase: 'clear' | 'load' | 'cancelling';
   startedMs: number;
@@ -52,6 +57,7 @@ export interface Backend {
   readonly breaker: Breaker;
   readonly modelBreakers: Bounded<ModelTrouble>;
   capacity: Capacity;
+  pace: Pace;
   /** Learned slots by weights: they belong to the server's settings and outlive one load. */
   readonly learnedSlots: Bounded<{ value: number }>;
   /** When weights were unloaded last: a poll right after may still show them. */
@@ -107,12 +113,13 @@ export interface Ticket {
   reason: DispatchReason | undefined;
 }
 
-/** Learned figures of one runner key on one class of backends. */
+/** Learned figures of one runner key on one class of backends, at the pace of the class. */
 export interface Figures {
   readonly serviceMs: Mean;
   readonly firstByteMs: Mean;
   readonly promptMsPerByte: Mean;
   readonly loadMs: Mean;
+  readonly length: Length;
 }
 
 export interface Learned {
@@ -121,6 +128,8 @@ export interface Learned {
   /** Per class: bytes per ms while loading, ms to unload. */
   readonly loadBytesPerMs: Bounded<Mean>;
   readonly unloadMs: Bounded<Mean>;
+  /** By weights: what options they were loaded with, and how many more new ones may be. */
+  readonly novelty: Bounded<Novelty>;
 }
 
 export interface State {
@@ -171,6 +180,7 @@ export function emptyState(options: StateOptions): State {
       rates: new Bounded(learnedMax),
       loadBytesPerMs: new Bounded(64),
       unloadMs: new Bounded(64),
+      novelty: new Bounded(learnedMax),
     },
     snapshot: undefined,
     queued: 0,
@@ -249,6 +259,7 @@ export function figuresOf(state: State, key: string, className: string): Figures
     firstByteMs: meanOf(0),
     promptMsPerByte: meanOf(limits.promptMsPerBytePrior),
     loadMs: meanOf(0),
+    length: unknownLength(),
   }));
 }
 

@@ -6,7 +6,7 @@ import type {
   LoadedModel,
   ModelOnDisk,
 } from '../../../api/fleet.ts';
-import type { Effect, TicketSpec } from './messages.ts';
+import type { Effect, ServiceSample, TicketSpec } from './messages.ts';
 import { createScheduler } from './scheduler.ts';
 import type { Scheduler, SchedulerOptions } from './scheduler.ts';
 
@@ -110,6 +110,11 @@ export class Rig {
 
   done(id: string, outcome: 'ok' | 'failed' | 'refused' | 'aborted' = 'ok'): Effect[] {
     return this.scheduler.on({ type: 'done', id, outcome }, this.nowMs);
+  }
+
+  /** Served to its end, with what the backend told of it. */
+  end(id: string, sample: ServiceSample): Effect[] {
+    return this.scheduler.on({ type: 'done', id, outcome: 'ok', sample }, this.nowMs);
   }
 
   firstByte(id: string): Effect[] {
