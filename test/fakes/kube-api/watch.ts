@@ -30,7 +30,8 @@ export function answerWatch({ store, watches, call, route, res }: Asked): void {
   const since = Number(call.query.get('resourceVersion') ?? 0);
   res.writeHead(200, { 'content-type': 'application/json' });
   res.flushHeaders();
-  const line = (type: string, object: Fields) => res.write(`${JSON.stringify({ type, object })}\n`);
+  const line = (type: string, object: Fields) =>
+    !res.writableEnded && res.write(`${JSON.stringify({ type, object })}\n`);
   const expire = () => {
     line('ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' });
     res.end();
