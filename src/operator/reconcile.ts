@@ -110,7 +110,12 @@ export class Reconciler {
       waiting: applied.waiting,
     };
     const mendMs = await this.mend(observed);
-    const againMs = await this.tell(key, object, statusOf(observed, this.options.wallIso()));
+    // After a restart the agents are asked first: a status that forgets what is known would only be written twice.
+    const isBlind =
+      object['status'] !== undefined && [...observed.agents.values()].some(view => 'isAsked' in view);
+    const againMs = isBlind
+      ? undefined
+      : await this.tell(key, object, statusOf(observed, this.options.wallIso()));
     if (applied.retry !== undefined) throw applied.retry;
     return soonest([againMs, mendMs, pauseOf(applied), problems.length > 0 ? lookAgainMs : undefined]);
   }

@@ -44,7 +44,7 @@ export function lostPods(observed: Observed): string[] {
   });
 }
 
-export function podProblem(pod: KubeObject): Problem | undefined {
+function podProblem(pod: KubeObject): Problem | undefined {
   if (pod.metadata.deletionTimestamp !== undefined) return undefined;
   const status = podStatus(pod);
   const name = `pod ${pod.metadata.name}`;
