@@ -1,4 +1,4 @@
-// Rules of the work queue.
+// Rules of the work queue: one key, one worker, and pauses that grow.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
