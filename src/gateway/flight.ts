@@ -250,7 +250,6 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     this.usage = usage;
     if (error !== undefined) this.noteError('stream_error');
     this.release(error === undefined ? 'ok' : 'failed');
-    this.record();
     this.beginFlush();
     stream.end();
   }
@@ -269,7 +268,6 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
 
   private breakOff(stream: StreamAnswer, error: BigoError): void {
     this.noteError(error.code);
-    this.record();
     this.beginFlush();
     stream.breakOff(error, this.exchange.requestId);
   }
@@ -293,7 +291,6 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
       return;
     }
     this.release('ok');
-    this.record();
     this.sendHeld(attempt, own === undefined ? body : Buffer.from(own));
   }
 
@@ -308,7 +305,6 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
     }
     this.error = attempt.status >= 500 ? 'backend_failed' : undefined;
     this.answerStatus = attempt.status;
-    this.record();
     this.sendHeld(attempt, body);
   }
 
@@ -332,7 +328,6 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
   private giveUp(error: BigoError): void {
     const { exchange, plan, context } = this;
     this.noteError(error.code);
-    this.record();
     this.beginFlush();
     const headers = [...exchange.extraHeaders];
     addDecision(headers, this.grant);
@@ -343,6 +338,7 @@ export class Flight implements TicketOwner, AttemptOwner, Timed {
   }
 
   private beginFlush(): void {
+    this.record();
     this.phase = 'flushing';
     this.deadlineMs = this.context.now() + this.context.settings.time.writeStallMsMax;
   }
