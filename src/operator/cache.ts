@@ -35,8 +35,10 @@ export class Cache {
     return [...(this.byKind.get(kind.kind)?.values() ?? [])];
   }
 
+  /** In an order that does not depend on who came when: what is told of them must read the same after a restart. */
   children(owner: string): KubeObject[] {
-    return [...(this.byOwner.get(owner)?.values() ?? [])];
+    const found = [...(this.byOwner.get(owner) ?? [])];
+    return found.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
   }
 
   /** What a list said: everything else of its namespace is gone, also when nobody saw it go. */

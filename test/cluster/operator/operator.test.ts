@@ -94,8 +94,18 @@ describe('the operator on a real API server', { skip: await skipWithoutCluster()
       again.map(entry => `${entry.verb} ${entry.requestURI}`),
       [],
     );
+    const statuses = async () =>
+      (
+        await rig.cluster.admin.list({
+          apiVersion: 'llm.geeper.io/v1alpha1',
+          kind: 'OllamaDeployment',
+          namespace,
+        })
+      ).map(found => found['status']);
+    const before = await statuses();
     await restart();
     await sleep(4_000);
+    assert.deepEqual(await statuses(), before);
     const writes = await rig.writes(mark);
     assert.deepEqual(
       writes.map(entry => `${entry.verb} ${entry.requestURI}`),

@@ -115,11 +115,12 @@ function judgeModels({ observed, models }: Facts): Verdict {
     return view !== undefined && 'isAsked' in view;
   });
   if (isUnknown) return { status: 'Unknown', reason: 'FirstVisit', message: 'the agents were not asked yet' };
-  const unreachable = pods.flatMap(pod => {
-    const view = observed.agents.get(pod.metadata.name);
-    return view !== undefined && 'unreachable' in view ? [`${pod.metadata.name}: ${view.unreachable}`] : [];
-  });
-  if (unreachable.length > 0) return no('AgentUnreachable', unreachable.join('; '));
+  // Without the cause, which changes from try to try: a status is written when something changes.
+  const unreachable = pods.filter(pod => 'unreachable' in (observed.agents.get(pod.metadata.name) ?? {}));
+  if (unreachable.length > 0) {
+    const silentPods = unreachable.map(({ metadata }) => metadata.name).toSorted();
+    return no('AgentUnreachable', `the agent does not answer on ${silentPods.join(', ')}`);
+  }
   const names = missing.map(({ name, ready }) => `${name} (${ready})`).join(', ');
   return no('ModelsPulling', names === '' ? 'no pod runs yet' : `not everywhere yet: ${names}`);
 }
