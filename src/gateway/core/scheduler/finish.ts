@@ -6,7 +6,7 @@ import type { Moment } from './estimate.ts';
 import { learn, meanOf } from './learn.ts';
 import { learnLength } from './length.ts';
 import { learnWithPace, ratioOf } from './pace.ts';
-import { reopen, setState } from './place.ts';
+import { reopen, setState } from './loading.ts';
 import { isDoubtful, onEnd, onFirstByte as slotsOnFirstByte } from './slots.ts';
 import type { Served } from './slots.ts';
 import type { Backend, Place, State, Ticket } from './state.ts';

@@ -11,7 +11,7 @@ import { closedBreaker, onSuccess } from './breaker.ts';
 import { sawTogether, sawVanish, unknownCapacity } from './capacity.ts';
 import { Bounded } from './learn.ts';
 import { evenPace } from './pace.ts';
-import { newPlace, reopen, setState } from './place.ts';
+import { newPlace, reopen, setState } from './loading.ts';
 import type { Backend, Place, State } from './state.ts';
 import { runnerKey } from './state.ts';
 import { versionNumber } from './usable.ts';
