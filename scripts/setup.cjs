@@ -193,7 +193,7 @@ function pageKey() {
   const own = ['package-lock.json', 'index.html', 'vite.config.js'].map(name => path.join(ui, name));
   const shared = path.join(root, 'src', 'api', 'reasons.ts');
   const files = own.concat(filesUnder(path.join(ui, 'src')), filesUnder(path.join(ui, 'public')), shared);
-  for (const file of files.sort()) {
+  for (const file of files.sort((a, b) => (a < b ? -1 : 1))) {
     hash.update('\0' + path.relative(root, file) + '\0');
     hash.update(fs.readFileSync(file));
   }

@@ -92,7 +92,11 @@ test(
       await ollama.stop();
       ollama = await serve(truth, ollama.port);
       const stopAsking = keepAsking(gateway);
-      t.diagnostic(`${truth}: ${(await settled(gateway, truth).finally(stopAsking)).join(' → ')}`);
+      try {
+        t.diagnostic(`${truth}: ${(await settled(gateway, truth)).join(' → ')}`);
+      } finally {
+        await stopAsking();
+      }
     }
   },
 );

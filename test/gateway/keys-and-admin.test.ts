@@ -39,10 +39,11 @@ test('with keys on, each route asks for one; models, roles and priorities hold',
     assert.equal((await rig.post('/api/pull', { model: 'x' }, as(user))).status, 403);
     assert.equal((await rig.post('/api/pull', { model: 'x' }, as(admin))).status, 501);
     const names = async (key: { key: string }): Promise<string[][]> => {
-      const [tags, listed] = await Promise.all(
-        ['/api/tags', '/v1/models'].map(async path => JSON.parse((await rig.get(path, as(key))).text)),
-      );
-      return [tags.models.map((each: any) => each.name), listed.data.map((each: any) => each.id)];
+      const listed = async (path: string): Promise<unknown> =>
+        JSON.parse((await rig.get(path, as(key))).text) as unknown;
+      const tags = (await listed('/api/tags')) as { models: { name: string }[] };
+      const models = (await listed('/v1/models')) as { data: { id: string }[] };
+      return [tags.models.map(each => each.name), models.data.map(each => each.id)];
     };
     assert.deepEqual(await names(user), [['m:latest'], ['m:latest']]);
     assert.deepEqual(await names(admin), [
