@@ -8,7 +8,7 @@ import type { GatewaySettings } from '../api/settings.ts';
 import { modelKey } from '../api/names.ts';
 import type { Fleet } from '../fleet/types.ts';
 import type { Clock } from '../platform/clock.ts';
-import { collectOnOneThread } from '../platform/collector.ts';
+import { collectOnOneThread, collectRequestsYoung } from '../platform/collector.ts';
 import { createHttpClient } from '../platform/http.ts';
 import { HttpServer } from '../platform/http-server.ts';
 import { LineWriter } from '../platform/log.ts';
@@ -72,6 +72,7 @@ const flushMs = 100;
 export async function startGateway(settings: GatewaySettings, deps: GatewayDeps): Promise<Gateway> {
   checkSettings(settings);
   collectOnOneThread();
+  collectRequestsYoung();
   // Whatever can be wrong is read before anything runs that would have to be stopped.
   const running = new RunningGateway(settings, deps, readTls(settings));
   try {

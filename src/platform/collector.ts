@@ -8,3 +8,11 @@ import { setFlagsFromString } from 'node:v8';
 export function collectOnOneThread(): void {
   setFlagsFromString('--no-parallel-scavenge');
 }
+
+/**
+ * V8 makes what used to live long straight in the old space. Of a request it once saw wait, it then makes all later ones there:
+ * they keep what they point to until the next full collection, and a quick collection took 25 to 40 ms instead of 5 to 10.
+ */
+export function collectRequestsYoung(): void {
+  setFlagsFromString('--no-allocation-site-pretenuring');
+}

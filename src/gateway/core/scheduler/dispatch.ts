@@ -56,7 +56,7 @@ export function unqueue(state: State, ticket: Ticket): void {
   state.queued -= 1;
   state.queuedBytes -= ticket.spec.bodyBytes;
   state.clock.onLeave(ticket.spec.tenant);
-  if (ticket.ask.queue.size === 0) state.waitingAsks.delete(ticket.ask);
+  if (ticket.ask.queue.size === 0) state.waitingAsks.splice(state.waitingAsks.indexOf(ticket.ask), 1);
 }
 
 /**

@@ -42,45 +42,49 @@ export function perMs(rate: Rate, nowMs: number, memoryMs: number): number {
   return count / Math.max(watchedMs, memoryMs / 10);
 }
 
-/** A map with a bound; what was touched longest ago goes first. Peeking does not touch. */
+/**
+ * A map with a bound; what was not touched for long goes first. Peeking does not touch.
+ * Two generations instead of an order: putting a key behind the others with every touch would leave a table behind each time.
+ */
 export class Bounded<V> {
-  readonly #entries = new Map<string, V>();
-  readonly #max: number;
+  #young = new Map<string, V>();
+  #old = new Map<string, V>();
+  readonly #generationMax: number;
 
   constructor(max: number) {
-    this.#max = max;
+    this.#generationMax = Math.max(1, Math.floor(max / 2));
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#young.size + this.#old.size;
   }
 
   peek(key: string): V | undefined {
-    return this.#entries.get(key);
+    return this.#young.get(key) ?? this.#old.get(key);
   }
 
   /** Makes the entry when it is missing; touching keeps it from being forgotten. */
   touch(key: string, make: () => V): V {
-    const found = this.#entries.get(key);
-    if (found !== undefined) {
-      this.#entries.delete(key);
-      this.#entries.set(key, found);
-      return found;
+    const found = this.#young.get(key);
+    if (found !== undefined) return found;
+    const value = this.#old.get(key) ?? make();
+    this.#old.delete(key);
+    if (this.#young.size >= this.#generationMax) {
+      this.#old = this.#young;
+      this.#young = new Map();
     }
-    const made = make();
-    this.#entries.set(key, made);
-    if (this.#entries.size > this.#max) {
-      const oldest = this.#entries.keys().next();
-      if (!oldest.done) this.#entries.delete(oldest.value);
-    }
-    return made;
+    this.#young.set(key, value);
+    return value;
   }
 
   delete(key: string): void {
-    this.#entries.delete(key);
+    this.#young.delete(key);
+    this.#old.delete(key);
   }
 
-  entries(): IterableIterator<[string, V]> {
-    return this.#entries.entries();
+  /** Those not touched for longest come first. */
+  *entries(): Generator<[string, V]> {
+    yield* this.#old;
+    yield* this.#young;
   }
 }

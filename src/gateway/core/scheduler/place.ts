@@ -37,7 +37,7 @@ interface Plan {
 /** Considers every ask that waits: higher priorities first, then the oldest head. */
 export function planLoads(moment: Moment, emit: Emit): void {
   const { state } = moment;
-  if (state.waitingAsks.size === 0) return;
+  if (state.waitingAsks.length === 0) return;
   const heads: { ask: Ask; head: Ticket }[] = [];
   for (const ask of state.waitingAsks) {
     const head = ask.kind === 'holder' ? undefined : ask.queue.head(state.clock);

@@ -169,7 +169,7 @@ function newTicket(state: State, spec: TicketSpec, ask: Ask): Ticket {
 
 function enqueue(state: State, ticket: Ticket): void {
   ticket.ask.queue.push(ticket);
-  state.waitingAsks.add(ticket.ask);
+  if (ticket.ask.queue.size === 1) state.waitingAsks.push(ticket.ask);
   ticket.ask.deadlineMs = Math.min(ticket.ask.deadlineMs, ticket.spec.queueDeadlineMs);
   state.clock.onWait(ticket.spec.tenant);
   state.queued += 1;
@@ -225,7 +225,7 @@ function settle(moment: Moment, emit: (effect: Effect) => void): void {
     advanceLoad(moment, backend, emit);
   }
   if (state.queued === 0) return;
-  for (const ask of state.waitingAsks) {
+  for (const ask of [...state.waitingAsks]) {
     refreshCandidates(state, ask);
     rejectOverdue(moment, ask, emit);
     rejectHopeless(moment, ask, emit);

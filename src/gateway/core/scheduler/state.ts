@@ -137,7 +137,8 @@ export interface State {
   readonly rng: () => number;
   readonly backends: Map<string, Backend>;
   readonly asks: Map<string, Ask>;
-  readonly waitingAsks: Set<Ask>;
+  /** Those with tickets in the queue, the one that has waited longest first. Few; never a Set, see registry.ts. */
+  readonly waitingAsks: Ask[];
   readonly tickets: Registry<Ticket>;
   readonly clock: FairClock;
   readonly prefixes: PrefixMemory;
@@ -171,7 +172,7 @@ export function emptyState(options: StateOptions): State {
     ...options,
     backends: new Map(),
     asks: new Map(),
-    waitingAsks: new Set(),
+    waitingAsks: [],
     tickets: new Registry(),
     clock: new FairClock(tenantsMax),
     prefixes: new PrefixMemory(options.limits),
