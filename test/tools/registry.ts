@@ -16,6 +16,9 @@ export interface RegistryModel {
   readonly parameters?: Readonly<Record<string, unknown>>;
 }
 
+/** Enough for a client to read what it was sent. */
+const readMs = 500;
+
 /** What goes wrong with a blob, or with the manifest of a model. Several may be combined. */
 export interface Fault {
   readonly delayMs?: number;
@@ -232,7 +235,11 @@ async function send(response: ServerResponse, fault: Fault, source: Readable): P
       const flushed = new Promise<void>(resolve => response.write(piece, () => resolve()));
       await flushed;
       sent += piece.length;
-      if (cut <= pieceBytes) return void response.destroy();
+      if (cut <= pieceBytes) {
+        // What a client has not read yet when its connection breaks, it loses: how much would be chance.
+        await sleep(readMs);
+        return void response.destroy();
+      }
       if (fault.bytesPerSecond !== undefined) await sleep((piece.length / fault.bytesPerSecond) * 1000);
     }
   }

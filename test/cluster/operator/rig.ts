@@ -105,7 +105,9 @@ export class OperatorRig {
     const entries = await this.cluster.audit({ since, user: `system:serviceaccount:${system}:${account}` });
     const isEnding = ({ responseStatus }: AuditEntry) =>
       /being terminated/.test((responseStatus as { message?: string } | undefined)?.message ?? '');
-    return entries.filter(entry => entry.responseStatus?.code === 403 && !isEnding(entry));
+    return entries.filter(
+      entry => entry.responseStatus?.code === 403 && !isEnding(entry) && !this.cluster.wasStarting(entry),
+    );
   }
 
   /** Resolves when the operator has written nothing for so long. */

@@ -5,6 +5,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { Resolver } from 'node:dns/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { find, skipUnless } from '../../tools/parts.ts';
 import { digestOf, tinyGguf } from '../../tools/tiny-gguf.ts';
@@ -131,9 +132,21 @@ describe('a node on which pods run', { skip: await skipWithoutNode() }, () => {
     return String((await node.plane.admin.get(ref))['spec'].clusterIP);
   };
 
+  /** A pod is ready a moment before kube-proxy leads its Service's address to it; until then that address refuses. */
+  const untilServed = async (url: string): Promise<void> => {
+    for (const deadline = Date.now() + podMsMax; ; await sleep(100)) {
+      const status = await fetch(url).then(
+        answer => answer.status,
+        () => undefined,
+      );
+      if (status === 200) return;
+      assert.ok(Date.now() < deadline, `${url} was never served`);
+    }
+  };
+
   it('a Service address leads the test, and the pod itself, to the pod', async () => {
     const url = `http://${await serviceAddress()}/api/version`;
-    assert.equal((await fetch(url)).status, 200);
+    await untilServed(url);
     assert.equal(await inPod('fake', `fetch('${url}').then(r => console.log(r.status))`), '200\n');
   });
 
@@ -141,8 +154,11 @@ describe('a node on which pods run', { skip: await skipWithoutNode() }, () => {
     const resolver = new Resolver();
     resolver.setServers([node.dnsServer]);
     const name = `fake.${namespace}.svc.cluster.local`;
-    assert.deepEqual(await resolver.resolve4(name), [await serviceAddress()]);
-    const script = "fetch('http://fake/api/version').then(r => console.log(r.status))";
+    const address = await serviceAddress();
+    assert.deepEqual(await resolver.resolve4(name), [address]);
+    await untilServed(`http://${address}/api/version`);
+    // A pod knows its own name as its own address: only the longer name is the Service's.
+    const script = `fetch('http://fake.${namespace}.svc/api/version').then(r => console.log(r.status))`;
     assert.equal(await inPod('fake', script), '200\n');
   });
 

@@ -117,6 +117,8 @@ export class ControlPlane {
   readonly #tokens = newTokens();
   readonly #servers = new Map<ServerName, Daemon>();
   readonly #clients: KubeClient[] = [];
+  /** Few: one each time that a test starts the API server again. */
+  readonly #starts: { readonly fromMs: number; readonly toMs: number }[] = [];
   #ca = '';
 
   constructor(made: Made) {
@@ -328,8 +330,16 @@ export class ControlPlane {
   }
 
   async startApiServer(): Promise<void> {
+    const fromMs = Date.now();
     await this.server('kube-apiserver').start();
     await this.#untilReady();
+    this.#starts.push({ fromMs, toMs: Date.now() });
+  }
+
+  /** An API server that starts refuses with 403 what it allows as soon as it has read its roles. */
+  wasStarting({ requestReceivedTimestamp }: AuditEntry): boolean {
+    const atMs = Date.parse(requestReceivedTimestamp);
+    return this.#starts.some(({ fromMs, toMs }) => atMs >= fromMs && atMs <= toMs);
   }
 
   /**
