@@ -7,6 +7,7 @@ import { parseSizeBytes } from '../api/quantities.ts';
 import { createLog } from '../platform/log.ts';
 import { onShutdown } from '../platform/signals.ts';
 import type { App } from './app.ts';
+import { collect, logLevelOption } from './common-options.ts';
 import { EXIT, usageError } from './exit.ts';
 
 interface AgentFlags {
@@ -22,8 +23,6 @@ interface AgentFlags {
   readonly drainSeconds?: string;
   readonly logLevel?: string;
 }
-
-const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value];
 
 export function define(command: Command, app: App): void {
   command
@@ -41,15 +40,7 @@ export function define(command: Command, app: App): void {
     .option('--reserve <size>', 'room on the volume that pulls leave free', '256MiB')
     .option('--gateway-token-file <file>', "token of the gateways' admin port")
     .option('--drain-seconds <n>', 'in the place of what the file of models says')
-    .addOption(
-      new Option('--log-level <level>', 'what is logged to stderr').choices([
-        'debug',
-        'info',
-        'warn',
-        'error',
-        'silent',
-      ]),
-    )
+    .addOption(logLevelOption())
     .addHelpText('after', HELP)
     .action(async (flags: AgentFlags) => {
       process.exitCode = await runAgent(app, flags);

@@ -1,11 +1,12 @@
 // `bigo manager`: the web page and the manager's API on a port of their own, for gateways that run elsewhere. Never starts a gateway.
 import { join } from 'node:path';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { parseHostPort } from '../api/config-values.ts';
 import type { HostPort } from '../api/settings.ts';
 import { listRunFiles, stateDir } from '../platform/run-file.ts';
 import { onShutdown } from '../platform/signals.ts';
 import type { App } from './app.ts';
+import { collect, logLevelOption } from './common-options.ts';
 import type { ManagedGateway } from './components.ts';
 import { EXIT, usageError } from './exit.ts';
 import { endAtOnce, startLogging } from './serve.ts';
@@ -20,8 +21,6 @@ interface ManagerFlags {
   readonly logLevel?: string;
 }
 
-const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value];
-
 export function define(command: Command, app: App): void {
   command
     .option('--listen <host:port>', 'address of the page and the API', '127.0.0.1:8080')
@@ -32,15 +31,7 @@ export function define(command: Command, app: App): void {
     )
     .option('--data <file>', 'where usage is kept (default: usage.sqlite in the state folder of this user)')
     .option('--json', 'print one JSON line when ready, as without a terminal')
-    .addOption(
-      new Option('--log-level <level>', 'what is logged to stderr').choices([
-        'debug',
-        'info',
-        'warn',
-        'error',
-        'silent',
-      ]),
-    )
+    .addOption(logLevelOption())
     .addHelpText('after', HELP)
     .action(async (flags: ManagerFlags) => {
       process.exitCode = await runManager(app, flags);

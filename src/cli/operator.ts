@@ -1,5 +1,5 @@
 // `bigo operator`: makes OllamaDeployments true in a cluster and keeps them so. Never needs a person: a Deployment starts it.
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { parseHostPort } from '../api/config-values.ts';
 import {
   IMAGE_REPOSITORY,
@@ -10,6 +10,7 @@ import {
 import { createLog } from '../platform/log.ts';
 import { onShutdown } from '../platform/signals.ts';
 import type { App } from './app.ts';
+import { logLevelOption } from './common-options.ts';
 import { EXIT, usageError } from './exit.ts';
 import { versionInfo } from './version.ts';
 
@@ -34,15 +35,7 @@ export function define(command: Command, app: App): void {
       'image of agents and gateways; default: BIGO_IMAGE, else the one of this version',
     )
     .option('--cluster-domain <name>', 'DNS domain of the cluster', 'cluster.local')
-    .addOption(
-      new Option('--log-level <level>', 'what is logged to stderr').choices([
-        'debug',
-        'info',
-        'warn',
-        'error',
-        'silent',
-      ]),
-    )
+    .addOption(logLevelOption())
     .addHelpText('after', HELP)
     .action(async (flags: OperatorFlags) => {
       process.exitCode = await runOperator(app, flags);

@@ -1,5 +1,6 @@
 // Flags that `up` and `gateway` share, and their meaning as a configuration layer. Never checks a value: the schema does.
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
+import { collect, logLevelOption } from './common-options.ts';
 import { setPath } from './core/env-layer.ts';
 import type { Layer } from './core/layers.ts';
 
@@ -19,8 +20,6 @@ export interface ServerFlags {
   readonly open?: boolean;
 }
 
-const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value];
-
 export function addServerOptions(command: Command): Command {
   return command
     .option(
@@ -36,15 +35,7 @@ export function addServerOptions(command: Command): Command {
     .option('--queue-size <n>', 'requests that may wait')
     .option('--drain-timeout-ms <n>', 'how long streams may go on after the first signal')
     .option('--json', 'print one JSON line when ready, as without a terminal')
-    .addOption(
-      new Option('--log-level <level>', 'what is logged to stderr').choices([
-        'debug',
-        'info',
-        'warn',
-        'error',
-        'silent',
-      ]),
-    );
+    .addOption(logLevelOption());
 }
 
 interface Setting {
