@@ -218,6 +218,11 @@ const kubernetes = z.strictObject({
     'Label selector of the gateways that share these pods. Absent = this gateway is alone.',
     text('must be a label selector').optional(),
   ),
+  fleet: keyed(
+    'text',
+    'Name of the fleet that these pods are: the label of `bigo_fleet_demand`, by which it is scaled.',
+    text('must be a name').optional(),
+  ),
 });
 
 const gateway = z.strictObject({

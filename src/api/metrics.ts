@@ -70,6 +70,11 @@ export const GATEWAY_METRICS = {
     help: 'Requests now running on a backend.',
     labels: ['backend'],
   },
+  bigo_fleet_demand: {
+    type: 'gauge',
+    help: 'Requests of this gateway that wait or run: the sum over all gateways is what a fleet is scaled by. `fleet` is `gateway.kubernetes.fleet`.',
+    labels: ['fleet'],
+  },
   bigo_decisions_total: {
     type: 'counter',
     help: 'Tickets sent to a backend, by the reason of the decision (docs/routing.md).',

@@ -28,6 +28,8 @@ export interface KubernetesDiscovery {
   readonly store?: string;
   /** Gateways that share the pods; absent = this one is alone. */
   readonly gatewaySelector?: string;
+  /** Label of the metric that the fleet is scaled by. */
+  readonly fleet?: string;
 }
 
 export interface QueueLimits {

@@ -183,6 +183,14 @@ export class AdminServer {
     families.bigo_queue_length.collect = () => {
       families.bigo_queue_length.with().value = context.loop.view().queue.length;
     };
+    families.bigo_fleet_demand.collect = () => {
+      const { queue, backends } = context.loop.view();
+      const running = backends.reduce((sum, { inFlight }) => sum + inFlight, 0);
+      // Also when it is 0: no value would look like no gateway.
+      families.bigo_fleet_demand.reset();
+      families.bigo_fleet_demand.with(context.settings.kubernetes?.fleet ?? '').value =
+        queue.length + running;
+    };
     families.bigo_queue_bytes.collect = () => {
       families.bigo_queue_bytes.with().value = context.bodyBytesHeld;
     };

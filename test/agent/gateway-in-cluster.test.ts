@@ -41,6 +41,7 @@ function writeConfig(aliases: Readonly<Record<string, string>>): void {
     agent_port: agentPort,
     slots: 4,
     gateway_selector: 'app=gateway',
+    fleet: 'chat',
   };
   config.write(JSON.stringify({ gateway: { kubernetes, aliases, declared_models: ['m', 'later:1'] } }));
 }
@@ -107,6 +108,12 @@ const fleet = async () => (await (await fetch(`${gateway.admin}/bigo/v1/fleet`))
 const backend = async (name: string) => (await fleet()).backends.find(one => one.name === name);
 const ready = async () => (await fetch(`${gateway.admin}/readyz`)).status;
 
+/** What a HorizontalPodAutoscaler, KEDA and the operator scale by. */
+async function demand(): Promise<number> {
+  const text = await (await fetch(`${gateway.admin}/metrics`)).text();
+  return Number(/^bigo_fleet_demand\{fleet="chat"\} (\d+)$/m.exec(text)?.[1]);
+}
+
 function generate(model: string, tokens = 3): Promise<Response> {
   const body = JSON.stringify({ model, prompt: 'go on', options: { num_predict: tokens } });
   return fetch(`${gateway.url}/api/generate`, { method: 'POST', body });
@@ -118,11 +125,12 @@ test('a gateway that could not ask for its pods yet lives, but is not ready; tic
   assert.equal(await ready(), 503);
   assert.equal((await fetch(`${gateway.admin}/livez`)).status, 200);
   const waiting = generate('m');
-  await sleep(300);
+  await until('a ticket that waits to count as demand', async () => (await demand()) === 1);
   api.fault = () => undefined;
   const answer = await waiting;
   assert.equal(answer.status, 200);
   assert.match(await answer.text(), /"done":true/);
+  await until('no demand', async () => (await demand()) === 0);
   await until('readiness', async () => (await ready()) === 200);
 });
 

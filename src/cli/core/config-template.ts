@@ -30,6 +30,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   'gateway.kubernetes.slots': '4',
   'gateway.kubernetes.store': 'shared',
   'gateway.kubernetes.gateway_selector': 'app.kubernetes.io/name=bigo-gateway',
+  'gateway.kubernetes.fleet': 'chat',
   'gateway.tls.cert_file': 'tls.crt',
   'gateway.tls.key_file': 'tls.key',
   'engine.model': 'smollm2:135m',

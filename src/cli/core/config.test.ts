@@ -67,6 +67,7 @@ const VALUES: Readonly<Record<string, readonly [good: unknown, bad: unknown]>> =
   'gateway.kubernetes.slots': [4, 0],
   'gateway.kubernetes.store': ['shared', ' '],
   'gateway.kubernetes.gateway_selector': ['app.kubernetes.io/name=bigo-gateway', ''],
+  'gateway.kubernetes.fleet': ['chat', ''],
   'gateway.tls.cert_file': ['cert.pem', ''],
   'gateway.tls.key_file': ['key.pem', 0],
   'gateway.queue.bytes_max': ['512MiB', '1KiB'],

@@ -57,6 +57,7 @@ function gatewayFile(context: Context, gateway: Gateway): Record<string, unknown
         slots: ollama.settings.numParallel,
         store: isShared ? context.names.models : undefined,
         gateway_selector: selectorText(selectorOf(name, 'gateway')),
+        fleet: name,
       },
       time: { drain_grace: `${DRAIN_GRACE_SECONDS}s`, drain_max: `${ollama.drainSeconds}s` },
     },

@@ -53,23 +53,10 @@ function serviceMonitors(context: Context): KubeObject[] {
   ];
 }
 
-/** Alerts, and the one number that a HorizontalPodAutoscaler asks its adapter for. */
 function prometheusRule(context: Context): KubeObject[] {
-  const { name, namespace, gateway, monitoring, autoscaling } = context.resolved;
-  if (gateway === undefined) return [];
-  const isScaledByRule = autoscaling?.engine === 'hpa' && autoscaling.signal === 'queue';
-  const demand = {
-    record: 'bigo_fleet_demand',
-    expr: demandQuery(context),
-    labels: { namespace, fleet: name },
-  };
-  const groups = [
-    ...(monitoring.alerts
-      ? [{ name: `bigo.${namespace}.${name}`, rules: alertRules({ namespace, job: context.names.gateway }) }]
-      : []),
-    ...(isScaledByRule ? [{ name: `bigo.${namespace}.${name}.scaling`, rules: [demand] }] : []),
-  ];
-  if (groups.length === 0) return [];
+  const { name, namespace, gateway, monitoring } = context.resolved;
+  if (gateway === undefined || !monitoring.alerts) return [];
+  const rules = alertRules({ namespace, job: context.names.gateway });
   const { labels = {} } = monitoring.serviceMonitor ?? {};
   const identity = {
     apiVersion: MONITORING,
@@ -78,16 +65,15 @@ function prometheusRule(context: Context): KubeObject[] {
     app: 'ollama',
     labels,
   } as const;
-  return [object(context, identity, { spec: { groups } })];
+  return [object(context, identity, { spec: { groups: [{ name: `bigo.${namespace}.${name}`, rules }] } })];
 }
 
 /** What scales is the resource itself, through its scale subresource. */
 const target = ({ name }: Resolved) => ({ apiVersion: API_VERSION, kind: KIND, name });
 
-/** Requests that wait or run, over all gateways. */
-function demandQuery({ names, resolved }: Context): string {
-  const of = `{namespace="${resolved.namespace}",job="${names.gateway}"}`;
-  return `sum(bigo_queue_length${of}) + sum(bigo_in_flight${of} or vector(0))`;
+/** Requests that wait or run, over all gateways; the fleet is named by the gateways themselves. */
+function demandQuery({ resolved: { namespace, name } }: Context): string {
+  return `sum(bigo_fleet_demand{namespace="${namespace}",fleet="${name}"})`;
 }
 /** Label spellings of a Prometheus that keeps, or overwrites, what the exporter says. */
 const gpuQuery = ({ namespace, name }: Resolved): string => {

@@ -13,21 +13,26 @@ const resource = resourceSchema.parse({
   metadata: { name: 'x' },
   spec: {
     ollama: { models: ['a:1'] },
-    autoscaling: { enabled: true, engine: 'hpa' },
+    autoscaling: { enabled: true, engine: 'keda', prometheusAddress: 'http://prometheus' },
     monitoring: { alerts: { enabled: true }, dashboards: { enabled: true } },
   },
 });
-const apis = new Set(['monitoring.coreos.com/v1/PrometheusRule']);
+const apis = new Set(['monitoring.coreos.com/v1/PrometheusRule', 'keda.sh/v1alpha1/ScaledObject']);
 const { objects } = desired({ resolved: resolve(resource, settings), settings, secrets: {}, apis });
 
 function queries(value: unknown): string[] {
   if (typeof value === 'string') return value.startsWith('{') ? queries(JSON.parse(value)) : [];
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, item]) => (key === 'expr' ? [String(item)] : queries(item)));
+  return Object.entries(value).flatMap(([key, item]) =>
+    key === 'expr' || key === 'query' ? [String(item)] : queries(item),
+  );
 }
 
 const asked = objects
-  .filter(object => object.kind === 'PrometheusRule' || object.metadata.name === 'x-dashboards')
+  .filter(
+    ({ kind, metadata }) =>
+      kind === 'PrometheusRule' || kind === 'ScaledObject' || metadata.name === 'x-dashboards',
+  )
   .flatMap(queries);
 
 test('there are alerts and panels to look at', () => {
