@@ -35,6 +35,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'make OllamaDeployments of a Kubernetes cluster true, and keep them so',
     load: () => import('./operator.ts'),
   },
+  {
+    name: 'install',
+    summary: 'bring the operator into a Kubernetes cluster',
+    load: () => import('./cluster/install.ts'),
+  },
+  {
+    name: 'upgrade',
+    summary: 'bring the operator of this version into a cluster that has one',
+    load: () => import('./cluster/install.ts'),
+  },
+  {
+    name: 'uninstall',
+    summary: 'take the operator out of a cluster; fleets stay and serve',
+    load: () => import('./cluster/uninstall.ts'),
+  },
   { name: 'run', summary: 'ask one question', load: () => import('./run.ts') },
   { name: 'chat', summary: 'talk to a model', load: () => import('./chat.ts') },
   { name: 'pull', summary: 'bring models to the fleet', load: () => import('./pull.ts') },

@@ -32,10 +32,12 @@ const accountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** The named file, else the pod's service account. */
 export function kubeAccess(input: {
   readonly file?: string | undefined;
+  /** Of the file; absent = its current context. */
+  readonly context?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly accountDir?: string;
 }): KubeAccess {
-  if (input.file !== undefined) return fromKubeconfig(input.file);
+  if (input.file !== undefined) return fromKubeconfig(input.file, input.context);
   const inCluster = fromServiceAccount(input.env, input.accountDir ?? accountDir);
   if (inCluster !== undefined) return inCluster;
   throw new BigoError(
@@ -61,13 +63,18 @@ function fromServiceAccount(
   };
 }
 
-function fromKubeconfig(file: string): KubeAccess {
+function fromKubeconfig(file: string, wanted: string | undefined): KubeAccess {
   const config = readConfig(file);
-  const context = pick(config, 'contexts', text(config['current-context']), 'context');
+  const context = pick(config, 'contexts', wanted ?? text(config['current-context']), 'context');
+  if (wanted !== undefined && context.value === undefined)
+    throw badConfig(file, `it has no context "${wanted}"`);
   const cluster = pick(config, 'clusters', text(context.value?.['cluster']), 'cluster');
   const user = pick(config, 'users', text(context.value?.['user']), 'user');
   if (cluster.value === undefined || text(cluster.value['server']) === undefined) {
-    throw badConfig(file, `the current context names no cluster with a server`);
+    throw badConfig(
+      file,
+      `the ${wanted === undefined ? 'current context' : `context "${wanted}"`} names no cluster with a server`,
+    );
   }
   const person = user.value ?? {};
   if (person['exec'] !== undefined || person['auth-provider'] !== undefined) {

@@ -1,0 +1,46 @@
+// Waits until the operator runs, and says what keeps it from running. Never changes anything.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeObject } from '../../api/kube-object.ts';
+import { OPERATOR_NAMESPACE } from '../../api/operator-settings.ts';
+import { OPERATOR_APP } from '../../operator/core/names.ts';
+import type { KubeClient } from '../../platform/kube/client.ts';
+import { OPERATOR_DEPLOYMENT } from '../../profiles/core/installation.ts';
+import { podTrouble, type RolloutStatus, rolloutState } from '../core/rollout.ts';
+import { CliError } from '../exit.ts';
+import { CLUSTER_EXIT } from './access.ts';
+import { DEPLOYMENT, POD } from './kinds.ts';
+
+const pollMs = 500;
+
+export interface WaitOptions {
+  readonly secondsMax: number;
+  readonly signal: AbortSignal;
+  readonly onState: (text: string) => void;
+}
+
+export async function untilRunning(client: KubeClient, options: WaitOptions): Promise<void> {
+  const deadlineMs = performance.now() + options.secondsMax * 1000;
+  const ref = { kind: DEPLOYMENT, namespace: OPERATOR_NAMESPACE, name: OPERATOR_DEPLOYMENT };
+  for (;;) {
+    const live = (await client.get(ref)) as unknown as RolloutStatus;
+    const state = rolloutState(live);
+    if (state.isDone) return;
+    options.onState(state.text);
+    if (performance.now() >= deadlineMs) break;
+    await sleep(pollMs, undefined, { signal: options.signal });
+  }
+  const pods = await client.list(
+    { kind: POD, namespace: OPERATOR_NAMESPACE, labelSelector: `app.kubernetes.io/name=${OPERATOR_APP}` },
+    { limit: 20 },
+  );
+  throw notReady(pods.items, options.secondsMax);
+}
+
+function notReady(pods: readonly KubeObject[], secondsMax: number): CliError {
+  const troubles = [...new Set(pods.map(podTrouble).filter(text => text !== undefined))];
+  const why = troubles.length === 0 ? '' : `:\n  ${troubles.join('\n  ')}`;
+  return new CliError(`the operator does not run after ${secondsMax} s${why}`, {
+    exitCode: CLUSTER_EXIT.notReady,
+    next: `Everything is installed. See kubectl -n ${OPERATOR_NAMESPACE} describe pods, then run the command again.`,
+  });
+}
