@@ -1,9 +1,10 @@
 // Builds the real Kubernetes servers, etcd, CoreDNS and kwok from their Go modules into one folder of the cache.
-// Never touches the machine outside that folder and Go's own caches; needs go, and a C compiler for the kubelet.
+// Never touches the machine outside that folder and Go's own caches; needs a C compiler for the kubelet.
 import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { runLogged, toolsFolder, withLock } from './cache.ts';
+import { goProgram } from './go.ts';
 
 const kubernetesVersion = '1.34.2';
 const etcdVersion = '3.6.8';
@@ -126,16 +127,7 @@ export function isKubeVersion(name: KubeProgram, binary: string): boolean {
   return kubeRecipes[name].accepts.test(`${run.stdout}${run.stderr}`);
 }
 
-function requireGo(name: KubeProgram): void {
-  if (spawnSync('go', ['version'], { timeout: 20_000 }).status === 0) return;
-  throw new Error(
-    `Building ${name} needs \`go\` on PATH: install Go 1.25 or newer, ` +
-      'or name a folder with the programs in KUBEBUILDER_ASSETS.',
-  );
-}
-
 export async function buildKube(name: KubeProgram): Promise<string> {
-  requireGo(name);
   const target = builtKube(name);
   await mkdir(path.dirname(target), { recursive: true });
   const work = await mkdtemp(path.join(toolsFolder(), 'build-kube-'));
@@ -169,7 +161,7 @@ async function buildWrapped(work: string, name: KubeProgram, wrapper: Wrapper): 
 /** Gently: such a build must not make the person at this machine wait. */
 async function go(work: string, name: KubeProgram, args: readonly string[]): Promise<void> {
   const recipe = kubeRecipes[name];
-  const full = ['-n', '15', 'go', ...args, recipe.package];
+  const full = ['-n', '15', await goProgram(), ...args, recipe.package];
   await runLogged({
     program: 'nice',
     args: full,

@@ -1,10 +1,11 @@
 // Builds the real Ollama from its Go module, the last version that plain Go builds, into the tools folder.
-// Never touches the machine outside that folder and Go's own caches; needs go, a C++ compiler and apt-get.
+// Never touches the machine outside that folder and Go's own caches; needs a C++ compiler and apt-get.
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { runLogged, toolsFolder, withLock } from './cache.ts';
 import { unpackDebian } from './debian.ts';
+import { goProgram } from './go.ts';
 
 const ollamaVersion = '0.24.0';
 const malgoVersion = 'v0.11.24';
@@ -34,13 +35,12 @@ export function reportsVersion(binary: string): boolean {
 
 function requireCompilers(): void {
   for (const [program, args] of [
-    ['go', ['version']],
     ['c++', ['--version']],
     ['apt-get', ['--version']],
   ] as const) {
     if (spawnSync(program, args, { timeout: 20_000 }).status !== 0) {
       throw new Error(
-        `Building Ollama needs \`${program}\` on PATH: install Go 1.24 or newer, g++ and apt, ` +
+        `Building Ollama needs \`${program}\` on PATH: install g++ and apt, ` +
           `or name an Ollama ${ollamaVersion} binary in BIGO_OLLAMA.`,
       );
     }
@@ -85,7 +85,8 @@ async function gatherHeaders(): Promise<string> {
   await mkdir(module, { recursive: true });
   await writeFile(path.join(module, 'go.mod'), 'module headers\n\ngo 1.24\n');
   await runGo(module, include, ['mod', 'download', `github.com/gen2brain/malgo@${malgoVersion}`]);
-  const cache = spawnSync('go', ['env', 'GOMODCACHE'], { encoding: 'utf8', timeout: 20_000 }).stdout.trim();
+  const go = await goProgram();
+  const cache = spawnSync(go, ['env', 'GOMODCACHE'], { encoding: 'utf8', timeout: 20_000 }).stdout.trim();
   await mkdir(path.join(include, 'usr', 'include', 'miniaudio'), { recursive: true });
   await copyFile(
     path.join(cache, 'github.com', 'gen2brain', `malgo@${malgoVersion}`, 'miniaudio.h'),
@@ -97,7 +98,7 @@ async function gatherHeaders(): Promise<string> {
 async function runGo(work: string, include: string, args: readonly string[]): Promise<void> {
   const optimise = (await hasAvx2()) ? '-O3 -mavx2 -mfma -mf16c' : '-O3';
   await runLogged({
-    program: 'go',
+    program: await goProgram(),
     args,
     cwd: work,
     log: path.join(toolsFolder(), 'log', 'ollama.log'),

