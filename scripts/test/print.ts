@@ -21,7 +21,11 @@ export function suiteLines(suite: Suite, result: SuiteResult): string[] {
     .slice(0, reasonsShownMax)
     .map(([reason, count]) => `    skipped ${count} × ${reason}`);
   const more = reasons.length - shown.length;
-  return [first, ...shown, ...(more > 0 ? [`    and ${more} more reasons`] : [])];
+  return [first, ...unsteadyLines(result), ...shown, ...(more > 0 ? [`    and ${more} more reasons`] : [])];
+}
+
+function unsteadyLines(result: SuiteResult): string[] {
+  return result.unsteady.map(test => styleText('yellow', `    UNSTEADY: ${test}`));
 }
 
 export function leftOutLines(results: readonly SuiteResult[]): string[] {
@@ -45,5 +49,7 @@ function isPart(name: string): name is PartName {
 
 export function totalLine(results: readonly SuiteResult[]): string {
   const { passed, failed, skipped } = totals(results);
-  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+  const unsteady = results.flatMap(result => result.unsteady).length;
+  const said = unsteady === 0 ? '' : `, ${unsteady} unsteady (failed, then passed in a file run alone)`;
+  return `${passed} passed, ${failed} failed, ${skipped} skipped${said}`;
 }

@@ -11,6 +11,8 @@ export interface SuiteResult {
   readonly passed: number;
   readonly failed: number;
   readonly skips: readonly Skip[];
+  /** Tests that failed beside the others and passed when their file ran a second time, alone. Counted as passed, and said aloud. */
+  readonly unsteady: readonly string[];
   readonly seconds: number;
 }
 

@@ -18,6 +18,7 @@ const suite: Suite = {
   filesAtOnce: 2,
   showsOutput: false,
   testSecondsMax: 10,
+  secondRunFilesMax: 0,
 };
 
 async function run(
@@ -69,6 +70,29 @@ test('a file that cannot be loaded, and a file without a test, are failures', as
   assert.match(said, /b\.test\.ts holds no test/);
 });
 
+const failsOnce = `import fs from 'node:fs';
+  const mark = import.meta.filename + '.ran';
+  test('steady', () => {});
+  test('unsteady', () => { if (!fs.existsSync(mark)) { fs.writeFileSync(mark, ''); throw new Error('boom'); } });`;
+const twice = { ...suite, secondRunFilesMax: 1 };
+
+test('a test that failed beside others and passes alone is counted as passed, and said to be unsteady', async t => {
+  const { result, said } = await run(t, { 'a.test.ts': failsOnce }, twice);
+  assert.deepEqual([result.passed, result.failed, result.unsteady], [2, 0, ['unsteady']]);
+  assert.match(said, /boom[\s\S]*second run, alone, of .*a\.test\.ts/);
+  assert.match(suiteLines(twice, result).join('\n'), /✓[\s\S]*UNSTEADY: unsteady/);
+  assert.match(totalLine([result]), /0 failed, 0 skipped, 1 unsteady/);
+});
+
+test('a failure stays one when the file fails again, when too many files fail, and where no second run is allowed', async t => {
+  const fails = "test('one', () => { throw new Error('boom'); });";
+  const again = await run(t, { 'a.test.ts': fails }, twice);
+  assert.deepEqual([again.result.failed, again.result.unsteady], [1, []]);
+  const many = await run(t, { 'a.test.ts': failsOnce, 'b.test.ts': failsOnce }, twice);
+  assert.equal(many.result.failed, 2);
+  assert.equal((await run(t, { 'a.test.ts': failsOnce })).result.failed, 1);
+});
+
 test('a note of a test is shown, other output of a passing file is not', async t => {
   const body = "test('one', t => { t.diagnostic('42 cases'); console.log('quiet'); });";
   const { said } = await run(t, { 'a.test.ts': body });
@@ -107,6 +131,7 @@ const result: SuiteResult = {
     { test: 'c', reason: 'not offered by the embedded engine: images' },
     { test: 'd', reason: 'true' },
   ],
+  unsteady: [],
   seconds: 21,
 };
 

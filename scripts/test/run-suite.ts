@@ -34,7 +34,11 @@ class Collector {
   passed = 0;
   failed = 0;
   ended = false;
+  /** A failure that belongs to no test. */
+  broken = false;
   readonly skips: Skip[] = [];
+  readonly failedTests: string[] = [];
+  readonly failedFiles = new Set<string>();
   readonly #output = new Map<string, string[]>();
   readonly #print: (text: string) => void;
   readonly #showsOutput: boolean;
@@ -50,12 +54,15 @@ class Collector {
         this.skips.push({ test: line.test, reason: line.reason });
         return;
       case 'fail':
+        this.failedTests.push(line.test);
+        this.failedFiles.add(line.file);
         this.#print(`  ✗ ${line.test}  (${path.relative(root, line.file)})\n${indented(line.error)}`);
         this.#printOutput(line.file);
         return;
       case 'empty':
         this.passed--;
         this.failed++;
+        this.broken = true;
         this.#print(`  ✗ ${path.relative(root, line.file)} holds no test`);
         return;
       case 'output':
@@ -96,11 +103,35 @@ export async function runSuite(
 ): Promise<SuiteResult> {
   const files = await suiteFiles(suite, folder);
   const started = performance.now();
-  const collector = new Collector(suite, print);
-  if (files.length > 0) await runFiles({ suite, files, folder, collector, print });
+  const first = new Collector(suite, print);
+  if (files.length > 0) await runFiles({ suite, files, folder, collector: first, print });
+  const second = deservesSecondRun(suite, first) ? await runAgain(suite, first, print) : undefined;
   const seconds = (performance.now() - started) / 1000;
-  const { passed, failed, skips } = collector;
-  return { name: suite.name, files: files.length, passed, failed, skips, seconds };
+  const steadied = second?.failed === 0;
+  return {
+    name: suite.name,
+    files: files.length,
+    passed: first.passed + (steadied ? first.failed : 0),
+    failed: steadied ? 0 : first.failed,
+    skips: first.skips,
+    unsteady: steadied ? first.failedTests : [],
+    seconds,
+  };
+}
+
+/** Only failures of tests, and only few: a defect in the product shows in both runs, a machine that was busy in one. */
+function deservesSecondRun(suite: Suite, first: Collector): boolean {
+  const count = first.failedFiles.size;
+  return !first.broken && count > 0 && count <= suite.secondRunFilesMax;
+}
+
+async function runAgain(suite: Suite, first: Collector, print: (text: string) => void): Promise<Collector> {
+  const files = [...first.failedFiles];
+  const shown = files.map(file => path.relative(root, file)).join(', ');
+  print(`  ↻ a second run, alone, of ${shown}`);
+  const collector = new Collector(suite, print);
+  await runFiles({ suite: { ...suite, filesAtOnce: 1 }, files, folder: root, collector, print });
+  return collector;
 }
 
 interface Run {
@@ -139,6 +170,7 @@ async function runFiles(run: Run): Promise<void> {
   const explained = how === '0' || (how === '1' && collector.failed > 0);
   if (collector.ended && explained) return;
   collector.failed++;
+  collector.broken = true;
   print(`  ✗ the test run itself ended with ${how}${how === 'SIGTERM' ? ': far over its budget' : ''}`);
 }
 

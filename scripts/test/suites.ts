@@ -12,6 +12,8 @@ export interface Suite {
   /** Files at once. Suites that watch time or start engines run alone on the two cores that a test machine has. */
   readonly filesAtOnce: number;
   readonly testSecondsMax: number;
+  /** So many files that failed get a second run, alone: real processes share the machine's two cores. 0 = a failure is a failure. */
+  readonly secondRunFilesMax: number;
   /** True where what the tests print is a result, such as the cases that ran per implementation. */
   readonly showsOutput: boolean;
 }
@@ -25,6 +27,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 60,
     filesAtOnce: 1,
     testSecondsMax: 60,
+    secondRunFilesMax: 0,
     showsOutput: false,
   },
   {
@@ -35,6 +38,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 90,
     filesAtOnce: 2,
     testSecondsMax: 60,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -45,6 +49,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 180,
     filesAtOnce: 2,
     testSecondsMax: 300,
+    secondRunFilesMax: 0,
     showsOutput: false,
   },
   {
@@ -55,6 +60,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 90,
     filesAtOnce: 2,
     testSecondsMax: 120,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -65,6 +71,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 180,
     filesAtOnce: 1,
     testSecondsMax: 120,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -75,6 +82,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 120,
     filesAtOnce: 2,
     testSecondsMax: 60,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -85,6 +93,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 120,
     filesAtOnce: 2,
     testSecondsMax: 60,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -95,6 +104,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 120,
     filesAtOnce: 2,
     testSecondsMax: 60,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -105,6 +115,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 60,
     filesAtOnce: 2,
     testSecondsMax: 60,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -115,6 +126,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 420,
     filesAtOnce: 1,
     testSecondsMax: 180,
+    secondRunFilesMax: 2,
     showsOutput: true,
   },
   {
@@ -125,6 +137,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 300,
     filesAtOnce: 1,
     testSecondsMax: 120,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -135,6 +148,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 240,
     filesAtOnce: 2,
     testSecondsMax: 180,
+    secondRunFilesMax: 0,
     showsOutput: false,
   },
   {
@@ -145,6 +159,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 240,
     filesAtOnce: 1,
     testSecondsMax: 120,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -155,6 +170,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 300,
     filesAtOnce: 2,
     testSecondsMax: 180,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -165,6 +181,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 300,
     filesAtOnce: 1,
     testSecondsMax: 240,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -175,6 +192,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 420,
     filesAtOnce: 1,
     testSecondsMax: 240,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
   {
@@ -185,6 +203,7 @@ export const suites: readonly Suite[] = [
     budgetSeconds: 180,
     filesAtOnce: 1,
     testSecondsMax: 300,
+    secondRunFilesMax: 2,
     showsOutput: false,
   },
 ];
