@@ -56,6 +56,8 @@ export const CONDITION_REASONS = {
   NodeNotReady: 'The node of a pod does not answer.',
   NodesReady: 'Every node that has a pod answers.',
   RolloutStuck: 'A pod of the new template does not become ready.',
+  PodReplaced: 'A broken pod of an old template was deleted, so that it starts with the present one.',
+  PodMoved: 'A pod on a node that does not answer was deleted, so that it can start elsewhere.',
   OptionalApiMissing: 'An optional part of the cluster is not installed; the message names it.',
   // Models.
   ModelsReady: 'Every model is on every pod that should have it.',

@@ -11,6 +11,8 @@ import type { KubeKind } from '../platform/kube/paths.ts';
 
 export interface ClusterView {
   nodeReady(): ReadonlyMap<string, boolean>;
+  /** RFC 3339, by node that does not answer. */
+  nodeLostSince(): ReadonlyMap<string, string>;
   storageClasses(): StorageClassView | undefined;
   /** As `monitoring.coreos.com/v1/ServiceMonitor`. */
   apis(): ReadonlySet<string>;
@@ -41,6 +43,7 @@ export function createClusterView({
   const apis = new Set(optional.map(apiOf));
   return {
     nodeReady: () => new Map(cache.all(NODE).map(node => [node.metadata.name, isNodeReady(node)])),
+    nodeLostSince: () => new Map(cache.all(NODE).flatMap(lostSince)),
     storageClasses: () => (isClusterWide ? classView(cache.all(STORAGE_CLASS)) : undefined),
     apis: () => apis,
     isServed: object => served.has(apiOf(object)),
@@ -65,9 +68,20 @@ function apiOf({ apiVersion, kind }: Pick<KubeKind, 'apiVersion' | 'kind'>): str
   return `${apiVersion}/${kind}`;
 }
 
-function isNodeReady(node: KubeObject): boolean {
+function readyCondition(node: KubeObject): KubeCondition | undefined {
   const { conditions = [] } = (node['status'] ?? {}) as { readonly conditions?: readonly KubeCondition[] };
-  return conditions.find(({ type }) => type === 'Ready')?.status === 'True';
+  return conditions.find(({ type }) => type === 'Ready');
+}
+
+function isNodeReady(node: KubeObject): boolean {
+  return readyCondition(node)?.status === 'True';
+}
+
+function lostSince(node: KubeObject): [name: string, since: string][] {
+  const { status, lastTransitionTime } = readyCondition(node) ?? { status: 'True' };
+  return status === 'True' || lastTransitionTime === undefined
+    ? []
+    : [[node.metadata.name, lastTransitionTime]];
 }
 
 function classView(classes: readonly KubeObject[]): StorageClassView {

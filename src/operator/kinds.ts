@@ -95,7 +95,7 @@ function trimPod(pod: KubeObject): KubeObject {
 function trimNode(node: KubeObject): KubeObject {
   const { name, uid, resourceVersion } = node.metadata;
   const { conditions } = (node['status'] ?? {}) as {
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly conditions?: readonly NodeCondition[];
   };
   const ready = conditions?.find(({ type }) => type === 'Ready');
   const metadata = {
@@ -107,6 +107,17 @@ function trimNode(node: KubeObject): KubeObject {
     apiVersion: 'v1',
     kind: 'Node',
     metadata,
-    status: { conditions: ready === undefined ? [] : [{ type: ready.type, status: ready.status }] },
+    status: { conditions: ready === undefined ? [] : [readyOnly(ready)] },
   };
+}
+
+interface NodeCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly lastTransitionTime?: string;
+}
+
+/** Without the heartbeat, which changes all the time. */
+function readyOnly({ type, status, lastTransitionTime }: NodeCondition): NodeCondition {
+  return { type, status, ...(lastTransitionTime === undefined ? {} : { lastTransitionTime }) };
 }

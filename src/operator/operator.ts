@@ -19,6 +19,7 @@ import { createClusterView, isServed } from './cluster-view.ts';
 import { Controller } from './controller.ts';
 import type { Desired, DesiredInput, DesiredSettings } from './core/desired/input.ts';
 import { LEASE_TIMES, type LeaseTimes } from './core/lease.ts';
+import { PORTS } from './core/names.ts';
 import { FIELD_MANAGER, OWNER_LABEL } from './core/plan.ts';
 import { nodeOf, podStatus } from './core/status/observed.ts';
 import { EventRecorder } from './events.ts';
@@ -27,6 +28,7 @@ import { LeaderLease } from './lease.ts';
 import { createOperatorMetrics, type OperatorMetrics } from './metrics.ts';
 import { Reconciler } from './reconcile.ts';
 import { Reflector, type ReflectorLimits } from './reflector.ts';
+import { Autoscaler, type ScaleIntervals } from './scale.ts';
 import { SecretReader } from './secrets.ts';
 
 export interface OperatorOptions {
@@ -52,6 +54,8 @@ export interface OperatorLimits {
   readonly syncMsMax?: number;
   readonly agentUrl?: (pod: KubeObject) => string | undefined;
   readonly agentBusyMs?: number;
+  readonly gatewayUrl?: (pod: KubeObject) => string | undefined;
+  readonly scale?: ScaleIntervals;
 }
 
 export interface RunningOperator {
@@ -69,7 +73,6 @@ const requestMsMax = 30_000;
 const syncMsMax = 120_000;
 const secretRoundMs = 45_000;
 const resyncMs = 10 * 3_600_000;
-const agentPort = 11_435;
 
 export async function startOperator(options: OperatorOptions): Promise<RunningOperator> {
   const parts = makeParts(options);
@@ -129,8 +132,8 @@ interface Parts {
 }
 
 function makeParts(options: OperatorOptions): Parts {
-  const { access, clock, rng, log, limits, version } = options;
-  const userAgent = `bigo-operator/${version}`;
+  const { access, clock, rng, log, limits } = options;
+  const userAgent = userAgentOf(options);
   const times = limits?.lease ?? LEASE_TIMES;
   const identity = `${hostname()}_${randomUUID()}`;
   const nowMs = () => clock.nowMs();
@@ -181,19 +184,31 @@ async function live(parts: Parts, onSynced: () => void): Promise<void> {
   const optional = await discover(parts, deadlineMs);
   const isClusterWide = options.namespaces.length === 0;
   const view = createClusterView({ client: parts.client, cache, isClusterWide, optional });
-  const reconciler = new Reconciler({
+  const shared = {
     ...parts,
     ...options,
-    view,
+    userAgent: userAgentOf(options),
     events: new EventRecorder({ ...parts, ...options, onEvent: () => parts.metrics.onEvent() }),
     mayWrite: () => {
       if (!lease.isLeader)
         throw new BigoError('lease_lost', 'This operator does not lead, so it writes nothing.');
     },
-    onWrite: (verb, kind) => parts.metrics.onWrite(verb, kind),
+    onWrite: (verb: string, kind: string) => parts.metrics.onWrite(verb, kind),
+  };
+  const { limits } = options;
+  const autoscaler = new Autoscaler({
+    ...shared,
+    ...(limits?.scale === undefined ? {} : { intervals: limits.scale }),
+  });
+  stop.signal.addEventListener('abort', () => autoscaler.stop(), { once: true });
+  const reconciler = new Reconciler({
+    ...shared,
+    view,
+    autoscaler,
     wallIso: () => options.clock.wallIso(),
     nowMs: () => options.clock.nowMs(),
-    agentUrl: options.limits?.agentUrl ?? agentUrl,
+    agentUrl: limits?.agentUrl ?? agentUrl,
+    gatewayUrl: limits?.gatewayUrl ?? gatewayUrl,
   });
   parts.passes.run = (key, signal) => reconciler.pass(key, signal);
   const reflectors = makeReflectors(parts, optional);
@@ -318,9 +333,21 @@ function keysOnNode(cache: Cache, { metadata }: KubeObject): string[] {
   return [...new Set(pods.map(ownerOf).filter(owner => owner !== undefined))];
 }
 
+const userAgentOf = ({ version }: Pick<OperatorOptions, 'version'>): string => `bigo-operator/${version}`;
+
 function agentUrl(pod: KubeObject): string | undefined {
+  return isApp(pod, 'ollama') ? urlOf(pod, PORTS.agent) : undefined;
+}
+
+function gatewayUrl(pod: KubeObject): string | undefined {
+  return isApp(pod, 'bigo-gateway') ? urlOf(pod, PORTS.gatewayAdmin) : undefined;
+}
+
+function isApp(pod: KubeObject, name: string): boolean {
+  return pod.metadata.labels?.['app.kubernetes.io/name']?.startsWith(name) === true;
+}
+
+function urlOf(pod: KubeObject, port: number): string | undefined {
   const ip = podStatus(pod).podIP;
-  const isOllama = pod.metadata.labels?.['app.kubernetes.io/name']?.startsWith('ollama') === true;
-  if (ip === undefined || !isOllama) return undefined;
-  return `http://${ip.includes(':') ? `[${ip}]` : ip}:${agentPort}`;
+  return ip === undefined ? undefined : `http://${ip.includes(':') ? `[${ip}]` : ip}:${port}`;
 }

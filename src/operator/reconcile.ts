@@ -12,15 +12,17 @@ import type { Cache } from './cache.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { Desired, DesiredInput, DesiredSettings, SecretTexts } from './core/desired/input.ts';
 import { completeSecret, secretNeeds } from './core/desired/secrets.ts';
+import { namesOf } from './core/names.ts';
 import { eventsOf } from './core/events.ts';
 import { FIELD_MANAGER, plan, type Step } from './core/plan.ts';
 import { isSameStatus, isOnlyProgress } from './core/status/compare.ts';
 import { type Observed, podStatus, type Problem } from './core/status/observed.ts';
-import { stuckPods } from './core/status/problems.ts';
 import { statusOf } from './core/status/status.ts';
 import { TerminalError } from './controller.ts';
 import type { EventRecorder } from './events.ts';
 import { DEPLOYMENT_RESOURCE, POD, SECRET, trim } from './kinds.ts';
+import { Mender } from './rollout.ts';
+import { type Autoscaler, scaledBy } from './scale.ts';
 import { secretMaker, type SecretReader, secretTexts } from './secrets.ts';
 
 export interface ReconcileOptions {
@@ -37,6 +39,9 @@ export interface ReconcileOptions {
   readonly wallIso: () => string;
   readonly nowMs: () => number;
   readonly agentUrl: (pod: KubeObject) => string | undefined;
+  readonly autoscaler: Pick<Autoscaler, 'follow'>;
+  /** Of the admin port. */
+  readonly gatewayUrl: (pod: KubeObject) => string | undefined;
 }
 
 /** What has no event of its own: a refused object that may be accepted now, an object that is on its way out. */
@@ -44,8 +49,6 @@ const lookAgainMs = 60_000;
 const waitingMs = 2_000;
 const progressMsMin = 5_000;
 const endingMs = 30_000;
-/** A broken pod gets so long before it is taken for stuck. */
-const stuckMsMin = 30_000;
 
 interface Made {
   readonly steps: readonly Step[];
@@ -63,12 +66,14 @@ const WARNINGS: ReadonlySet<ConditionReason> = new Set([
 
 export class Reconciler {
   private readonly options: ReconcileOptions;
+  private readonly mender: Mender;
   private readonly progressAtMs = new Map<string, number>();
   /** Resources of namespaces that are being deleted: each object that goes would start a pass in vain. */
   private readonly endingUntilMs = new Map<string, number>();
 
   constructor(options: ReconcileOptions) {
     this.options = options;
+    this.mender = new Mender(options);
   }
 
   /** Resolves with the milliseconds after which to look again, if any. */
@@ -79,6 +84,7 @@ export class Reconciler {
       this.progressAtMs.delete(key);
       this.endingUntilMs.delete(key);
       agents.follow(key, []);
+      this.options.autoscaler.follow(key, undefined);
       return undefined;
     }
     const endsInMs = (this.endingUntilMs.get(key) ?? 0) - this.options.nowMs();
@@ -97,11 +103,13 @@ export class Reconciler {
     }
     const pods = cache.children(key).filter(({ kind }) => kind === POD.kind);
     this.followAgents(key, pods);
+    await this.followDemand(key, resolved, pods);
     const observed: Observed = {
       resource,
       children: cache.children(key).filter(({ kind }) => kind !== POD.kind && kind !== SECRET.kind),
       pods,
       nodeReady: this.options.view.nodeReady(),
+      nodeLostSince: this.options.view.nodeLostSince(),
       agents: agents.views(key),
       createFailures: await this.options.view.createFailures(resource, cache.children(key)),
       storageClasses: this.options.view.storageClasses(),
@@ -109,13 +117,13 @@ export class Reconciler {
       warnings,
       waiting: applied.waiting,
     };
-    const mendMs = await this.mend(observed);
     // After a restart the agents are asked first: a status that forgets what is known would only be written twice.
     const isBlind =
       object['status'] !== undefined && [...observed.agents.values()].some(view => 'isAsked' in view);
     const againMs = isBlind
       ? undefined
       : await this.tell(key, object, statusOf(observed, this.options.wallIso()));
+    const mendMs = await this.mender.mend(object, observed, resolved.ollama.nodeLost);
     if (applied.retry !== undefined) throw applied.retry;
     return soonest([againMs, mendMs, pauseOf(applied), problems.length > 0 ? lookAgainMs : undefined]);
   }
@@ -158,22 +166,13 @@ export class Reconciler {
     this.options.agents.follow(key, targets);
   }
 
-  /** Takes away broken pods of an old template that their set waits for in vain. */
-  private async mend(observed: Observed): Promise<number | undefined> {
-    let againMs: number | undefined;
-    for (const pod of stuckPods(observed)) {
-      const { name, namespace, uid, creationTimestamp } = pod.metadata;
-      const ageMs = Date.parse(this.options.wallIso()) - Date.parse(creationTimestamp ?? '');
-      if (!(ageMs >= stuckMsMin)) {
-        againMs = soonest([againMs, stuckMsMin - ageMs]);
-        continue;
-      }
-      this.options.mayWrite();
-      this.options.onWrite('delete', POD.kind);
-      const options = { propagation: 'Background' as const, ...(uid === undefined ? {} : { uid }) };
-      await this.options.client.delete({ kind: POD, namespace, name }, options).catch(() => {});
-    }
-    return againMs;
+  private async followDemand(key: string, resolved: Resolved, pods: readonly KubeObject[]): Promise<void> {
+    const { autoscaler, gatewayUrl, secrets } = this.options;
+    const urls = pods.map(gatewayUrl).filter(url => url !== undefined);
+    const wish = scaledBy(resolved, urls);
+    if (wish === undefined) return autoscaler.follow(key, undefined);
+    const secret = await secrets.read(resolved.namespace, namesOf(resolved.name).gatewayAdmin);
+    autoscaler.follow(key, { ...wish, token: secretTexts(secret)['token'] });
   }
 
   /** Writes the status if it differs, then its Events: an Event is told once, with the change that it tells. */

@@ -236,6 +236,21 @@ export const ollamaSchema = field(
         })
         .optional(),
     ),
+    nodeLost: field(
+      'What becomes of a pod whose node does not answer. Requests go to the other pods at once in any case.',
+      z
+        .object({
+          policy: field(
+            'Wait (default): the pod stays until its node answers again or somebody deletes it. Delete: it is deleted by force, so that it starts on another node. Only safe where the volume can follow, and where a node that does not answer does not go on writing to it.',
+            z.enum(['Wait', 'Delete']).default('Wait'),
+          ),
+          afterSeconds: field(
+            'With policy Delete: how long the node must not have answered.',
+            whole(30, 86_400).default(300),
+          ),
+        })
+        .optional(),
+    ),
     service: service().optional(),
     ...flatService,
   }),

@@ -54,6 +54,7 @@ export interface ResolvedOllama {
   readonly scheduling: NonNullable<Given['scheduling']>;
   readonly placement: NonNullable<Given['placement']>;
   readonly drainSeconds: number;
+  readonly nodeLost: { readonly policy: 'Wait' | 'Delete'; readonly afterSeconds: number };
   readonly service: ResolvedService;
   readonly resources: Resources;
 }
@@ -190,6 +191,7 @@ function resolvedOllama(
     scheduling: given.scheduling ?? {},
     placement: given.placement ?? [],
     drainSeconds: given.rollout?.drainSeconds ?? 300,
+    nodeLost: given.nodeLost ?? { policy: 'Wait', afterSeconds: 300 },
     service: resolvedService(given.service, 11_434),
     resources: resolvedResources(given.resources, { requests: SCRATCH }),
   };

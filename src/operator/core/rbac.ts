@@ -20,6 +20,8 @@ const rule = (group: string, resources: readonly string[], verbs: readonly strin
 export const OPERATOR_RULES: readonly RbacRule[] = [
   rule(GROUP, [PLURAL], ['get', 'list', 'watch']),
   rule(GROUP, [`${PLURAL}/status`], ['patch']),
+  // Where autoscaling.engine is operator.
+  rule(GROUP, [`${PLURAL}/scale`], ['patch']),
   // Where the cluster asks for it, owner references that block a deletion need this.
   rule(GROUP, [`${PLURAL}/finalizers`], ['update']),
   rule('', ['configmaps', 'persistentvolumeclaims', 'serviceaccounts', 'services'], owned),

@@ -36,6 +36,13 @@ export interface ApplyOptions {
   readonly subresource?: string;
 }
 
+export interface DeleteOptions {
+  readonly uid?: string;
+  readonly propagation: 'Background' | 'Orphan';
+  /** 0 = gone at once, also where no kubelet says so; absent = as the object says. */
+  readonly graceSeconds?: number;
+}
+
 export interface KubeClient {
   readonly server: string;
   get(ref: KubeRef): Promise<KubeObject>;
@@ -50,11 +57,8 @@ export interface KubeClient {
   /** Server-side apply; a field that is not known to the server is a 400. */
   apply(kind: KubeKind, object: KubeObject, options: ApplyOptions): Promise<KubeObject>;
   /** Merge patch, for single fields of objects that we do not own. */
-  merge(ref: KubeRef, patch: object, fieldManager: string): Promise<KubeObject>;
-  delete(
-    ref: KubeRef,
-    options: { readonly uid?: string; readonly propagation: 'Background' | 'Orphan' },
-  ): Promise<void>;
+  merge(ref: KubeRef, patch: object, fieldManager: string, subresource?: string): Promise<KubeObject>;
+  delete(ref: KubeRef, options: DeleteOptions): Promise<void>;
   /** GET of a path that is no object, e.g. `/apis/GROUP/VERSION`. */
   getPath(path: string): Promise<unknown>;
   close(): Promise<void>;
@@ -103,20 +107,21 @@ export function createKubeClient(access: KubeAccess, options: KubeClientOptions)
         body: { ...object, ...fields(kind) },
         contentType: 'application/apply-patch+yaml',
       })) as KubeObject,
-    merge: async (ref, patch, fieldManager) =>
+    merge: async (ref, patch, fieldManager, subresource) =>
       (await wire.json({
         method: 'PATCH',
-        path: objectPath(ref) + queryText({ fieldManager }),
+        path: objectPath(ref, subresource) + queryText({ fieldManager }),
         body: patch,
         contentType: 'application/merge-patch+json',
       })) as KubeObject,
-    delete: async (ref, { uid, propagation }) => {
+    delete: async (ref, { uid, propagation, graceSeconds }) => {
       const preconditions = uid === undefined ? {} : { preconditions: { uid } };
       const body = {
         kind: 'DeleteOptions',
         apiVersion: 'v1',
         propagationPolicy: propagation,
         ...preconditions,
+        ...(graceSeconds === undefined ? {} : { gracePeriodSeconds: graceSeconds }),
       };
       await wire.json({ method: 'DELETE', path: objectPath(ref), body });
     },

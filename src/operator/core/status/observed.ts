@@ -29,6 +29,8 @@ export interface Observed {
   readonly pods: readonly KubeObject[];
   /** False = does not answer; absent = not known. */
   readonly nodeReady: ReadonlyMap<string, boolean>;
+  /** RFC 3339, by node that does not answer. */
+  readonly nodeLostSince?: ReadonlyMap<string, string>;
   readonly agents: ReadonlyMap<string, AgentView>;
   /** By workload: why its controller could not make a pod. */
   readonly createFailures: ReadonlyMap<string, string>;
@@ -60,6 +62,7 @@ export interface KubeCondition {
   readonly status: string;
   readonly reason?: string;
   readonly message?: string;
+  readonly lastTransitionTime?: string;
 }
 
 export interface PodStatus {

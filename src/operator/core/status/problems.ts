@@ -7,7 +7,6 @@ import {
   COMPONENTS,
   type ContainerStatus,
   isEnabled,
-  isReady,
   nodeOf,
   type Observed,
   podsOf,
@@ -40,11 +39,13 @@ export function lostPods(observed: Observed): string[] {
     if (node === undefined || observed.nodeReady.get(node) !== false) return [];
     const claims = claimsOf(pod);
     const held = claims.length === 0 ? '' : ` (claim ${claims.join(', ')})`;
-    return [`pod ${pod.metadata.name}${held} is on node ${node}, which does not answer`];
+    const since = observed.nodeLostSince?.get(node);
+    const when = since === undefined ? '' : ` since ${since}`;
+    return [`pod ${pod.metadata.name}${held} is on node ${node}, which does not answer${when}`];
   });
 }
 
-function podProblem(pod: KubeObject): Problem | undefined {
+export function podProblem(pod: KubeObject): Problem | undefined {
   if (pod.metadata.deletionTimestamp !== undefined) return undefined;
   const status = podStatus(pod);
   const name = `pod ${pod.metadata.name}`;
@@ -142,22 +143,10 @@ function claimProblem(
   return { reason: 'ClaimPending', message: `claim ${name} is not bound yet` };
 }
 
-function claimsOf(pod: KubeObject): string[] {
+export function claimsOf(pod: KubeObject): string[] {
   interface Volume {
     readonly persistentVolumeClaim?: { readonly claimName?: string };
   }
   const { volumes = [] } = (pod['spec'] ?? {}) as { readonly volumes?: readonly Volume[] };
   return volumes.flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
-}
-
-/** An old pod that is broken and that its set will not replace by itself (kubernetes #67250); it serves nobody. */
-export function stuckPods(observed: Observed): KubeObject[] {
-  const set = workload(observed, 'ollama');
-  const revision = set?.status.updateRevision;
-  if (set === undefined || revision === undefined) return [];
-  if (set.status.observedGeneration !== set.object.metadata.generation) return [];
-  return podsOf(observed, 'ollama').filter(pod => {
-    const own = pod.metadata.labels?.['controller-revision-hash'];
-    return own !== undefined && own !== revision && !isReady(pod) && podProblem(pod) !== undefined;
-  });
 }

@@ -6,7 +6,6 @@ import type { KubeObject } from '../../../api/kube-object.ts';
 import { API_VERSION, KIND, resourceSchema } from '../../../api/ollama-deployment/resource.ts';
 import { isOnlyProgress, isSameStatus } from './compare.ts';
 import type { Observed } from './observed.ts';
-import { stuckPods } from './problems.ts';
 import { statusOf } from './status.ts';
 import { eventsOf } from '../events.ts';
 
@@ -284,19 +283,4 @@ test('a percentage alone is progress, a new state is more', () => {
   assert.ok(isOnlyProgress(at(10), at(20)));
   assert.ok(!isSameStatus(at(10), at(20)));
   assert.ok(!isOnlyProgress(at(10), statusOf(observed(), now)));
-});
-
-test('a broken pod of an old template is stuck; one of the new template, or one that serves, is not', () => {
-  const set = workload('StatefulSet', 'chat-ollama', { ...whole(), updateRevision: 'new' });
-  const broken = {
-    containerStatuses: [{ name: 'ollama', state: { waiting: { reason: 'CrashLoopBackOff' } } }],
-  };
-  const of = (revision: string, status: object) =>
-    stuckPods(
-      observed({
-        children: [set],
-        pods: [pod('chat-ollama-0', status, { labels: { 'controller-revision-hash': revision } })],
-      }),
-    ).length;
-  assert.deepEqual([of('old', broken), of('new', broken), of('old', ready)], [1, 0, 0]);
 });
