@@ -1,10 +1,11 @@
 // Makes the one-file release dist/bigo.mjs and tries it. Never touches anything outside the folder it is given.
 import { execFile } from 'node:child_process';
-import { chmod, cp, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, cp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { root } from '../check/source.ts';
+import { notices } from './notices.ts';
 
 const run = promisify(execFile);
 const smokeMsMax = 30_000;
@@ -36,7 +37,9 @@ function banner(stamp: Stamp): string {
 export async function bundle(folder: string, stamp: Stamp): Promise<string> {
   await rm(folder, { recursive: true, force: true });
   const outfile = path.join(folder, 'bigo.mjs');
-  await build({
+  const { metafile } = await build({
+    absWorkingDir: root,
+    metafile: true,
     entryPoints: [path.join(root, 'src', 'main.ts')],
     outfile,
     bundle: true,
@@ -50,6 +53,7 @@ export async function bundle(folder: string, stamp: Stamp): Promise<string> {
   await chmod(outfile, 0o755);
   await copyEnginePackage(path.join(folder, 'llama-package'));
   await cp(path.join(root, 'ui', 'dist'), path.join(folder, 'ui'), { recursive: true });
+  await writeFile(path.join(folder, 'libraries.txt'), await notices(Object.keys(metafile.inputs)));
   return outfile;
 }
 

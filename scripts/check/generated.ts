@@ -3,7 +3,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { apiPage, commandsPage, configurationPage, errorsPage, metricsPage } from '../docs/pages.ts';
+import { profileFiles } from '../docs/profiles.ts';
 import { admissionFile, crdFile, resourcePage } from '../docs/resource.ts';
+import { dockerfile } from '../image/dockerfile.ts';
 import { root } from './source.ts';
 
 export interface GeneratedDocument {
@@ -20,6 +22,8 @@ export const generatedDocuments: readonly GeneratedDocument[] = [
   { path: 'docs/ollamadeployment.md', text: resourcePage },
   { path: 'deploy/crds/ollamadeployments.yaml', text: crdFile },
   { path: 'deploy/crds/warnings.yaml', text: admissionFile },
+  ...profileFiles,
+  { path: 'image/Dockerfile', text: dockerfile },
 ];
 
 export async function staleDocuments(documents = generatedDocuments, folder = root): Promise<string[]> {

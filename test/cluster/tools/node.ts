@@ -7,7 +7,8 @@ import path from 'node:path';
 import { controlPlaneParts, find, nodeParts, skipUnless } from '../../tools/parts.ts';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './cluster.ts';
 import { Daemon } from './daemon.ts';
-import { imageNames, pauseImage, writeImages, type Image } from './images.ts';
+import { imageNames, pauseImage, withArchive, type Image } from './images.ts';
+import type { KubeObject } from './kube-client.ts';
 import { openNamespace, type Namespace } from './namespace.ts';
 import { corefile, containerdToml, kubeletYaml, networkJson } from './node-files.ts';
 import { Provisioner } from './provisioner.ts';
@@ -155,7 +156,15 @@ export class RunningNode {
   }
 
   async addImages(images: readonly Image[]): Promise<void> {
-    this.#ctr('images', 'import', await writeImages(this.#file(''), images));
+    await withArchive(this.#file(''), images, archive => void this.#ctr('images', 'import', archive));
+  }
+
+  /** As `kill -9` of a container's first process: no hook runs, nobody is asked. */
+  killContainer(pod: KubeObject, name: string): void {
+    const statuses = (pod['status'].containerStatuses ?? []) as { name: string; containerID?: string }[];
+    const id = statuses.find(one => one.name === name)?.containerID?.replace('containerd://', '');
+    if (id === undefined) throw new Error(`Pod ${pod.metadata.name} runs no container ${name}.`);
+    this.#ctr('tasks', 'kill', '--signal', 'SIGKILL', id);
   }
 
   /** Where the files of a claim of class `local` lie, for a test that reads or breaks them. */
