@@ -278,7 +278,8 @@ class RunningAgent implements Agent {
     this.#job?.giveUp();
     await this.#job?.done;
     const models = names.map(name => ({ name, key: modelKey(name) ?? name }));
-    const message = `The blob sha256:${digest} had wrong bytes: the model was deleted here and is fetched again.`;
+    const at = context.deps.clock.wallIso();
+    const message = `At ${at} the blob sha256:${digest} had wrong bytes: the model was deleted here and fetched again.`;
     context.state = discarded(context.state, models, message);
     await this.#remember();
     const errors: string[] = [];

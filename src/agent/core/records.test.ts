@@ -41,6 +41,16 @@ test('a model under repair is told as corrupt with its reason until it is back',
   assert.equal(afterLook(state, assignment, aSight(['a'])).restore.size, 0);
 });
 
+test('a model that was repaired goes on telling so when it is back', () => {
+  const assignment = anAssignment([aPull('a')]);
+  const pulling = begun(discarded(aState(), [a], 'wrong bytes'), a, 'pulling');
+  const [during] = modelStatuses({ assignment, state: pulling, models: new Map(), isoAt });
+  assert.deepEqual([during?.state, during?.message], ['pulling', 'wrong bytes']);
+  const back = afterLook(pulling, assignment, aSight(['a']));
+  const [told] = modelStatuses({ assignment, state: back, models: new Map(), isoAt });
+  assert.deepEqual([told?.state, told?.reason, told?.message], ['present', undefined, 'wrong bytes']);
+});
+
 test('a pull tells its percent only while it runs', () => {
   const assignment = anAssignment([aPull('a')]);
   const state = progressed(begun(aState(), a, 'pulling'), 'a', { completedBytes: 1, totalBytes: 3 });

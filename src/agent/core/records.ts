@@ -40,7 +40,14 @@ function look(record: ModelRecord, seen: Observed): ModelRecord {
   if (seen.models === undefined) return record;
   const isThere = seen.models.has(record.key);
   if (isThere && record.state !== 'present')
-    return { name: record.name, key: record.key, state: 'present', failures: 0, notBeforeMs: 0 };
+    return {
+      name: record.name,
+      key: record.key,
+      state: 'present',
+      ...(record.repair !== undefined && { repair: record.repair }),
+      failures: 0,
+      notBeforeMs: 0,
+    };
   if (!isThere && record.state === 'present') return { ...record, state: 'pending' };
   return record;
 }
@@ -99,6 +106,7 @@ export function discarded(
       key,
       state: 'corrupt',
       failure: { reason: 'DigestMismatch', message },
+      repair: message,
       failures: 0,
       notBeforeMs: 0,
     });

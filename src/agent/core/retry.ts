@@ -55,6 +55,7 @@ export function afterFailure(
     key: record.key,
     state: isFailed ? 'failed' : 'pending',
     failure,
+    ...(record.repair !== undefined && { repair: record.repair }),
     failures,
     notBeforeMs: at.nowMs + delayMs * (0.75 + at.random / 2),
   };

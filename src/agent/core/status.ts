@@ -36,6 +36,7 @@ function modelStatus(view: ModelsView, record: ModelRecord, declared: boolean): 
     name: record.name,
     declared,
     state: record.state,
+    ...(record.repair !== undefined && { message: record.repair }),
     ...(record.failure !== undefined && record.failure),
     ...(record.state === 'pulling' && progressOf(record)),
     ...(seen !== undefined && { digest: seen.digest, sizeBytes: seen.sizeBytes }),

@@ -39,6 +39,8 @@ export interface ModelRecord {
   readonly key: string;
   readonly state: AgentModelState;
   readonly failure?: Failure;
+  /** Why it was taken away and fetched again; told until the agent ends, so that whoever asks seldom hears of it too. */
+  readonly repair?: string;
   readonly completedBytes?: number;
   readonly totalBytes?: number;
   /** In a row. */
