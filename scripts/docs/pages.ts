@@ -6,6 +6,7 @@ import { AGENT_METRICS } from '../../src/api/agent-metrics.ts';
 import { CONFIG_KEYS, type ConfigKey } from '../../src/api/config-keys.ts';
 import { ERRORS, type ErrorKind } from '../../src/api/errors.ts';
 import { GATEWAY_METRICS, type MetricSpec } from '../../src/api/metrics.ts';
+import { OPERATOR_METRICS } from '../../src/api/operator-metrics.ts';
 import { commandHelps } from './command-help.ts';
 import { code, page, table } from './page.ts';
 import { withRoutes } from './routes-table.ts';
@@ -43,6 +44,12 @@ export function metricsPage(): string {
     'What `bigo agent` exports at `/metrics` on its port, one for each Ollama pod.',
     '',
     ...metricsTable(AGENT_METRICS),
+    '',
+    '## The operator',
+    '',
+    'What `bigo operator` exports at `/metrics` beside its health checks. Those that every operator has carry controller-runtime’s names.',
+    '',
+    ...metricsTable(OPERATOR_METRICS),
   );
 }
 

@@ -15,6 +15,8 @@ export interface ApplyContext {
   /** Throws when this process may not write any more. */
   readonly mayWrite: () => void;
   readonly onWrite: (verb: string, kind: string) => void;
+  /** The pass is too late, or the operator ends: what is left is for the next one. */
+  readonly signal: AbortSignal;
 }
 
 export interface Applied {
@@ -34,6 +36,7 @@ export async function carryOut(steps: readonly Step[], context: ApplyContext): P
   let retry: KubeError | undefined;
   let isGrowing = true;
   for (const step of steps) {
+    context.signal.throwIfAborted();
     // Without its claims grown, a set that is made anew would only ask for the same again.
     if (step.verb === 'delete' && step.propagation === 'Orphan' && !isGrowing) continue;
     try {
@@ -44,6 +47,8 @@ export async function carryOut(steps: readonly Step[], context: ApplyContext): P
       if (!(error instanceof KubeError)) throw error;
       if (isNamespaceEnding(error))
         return { problems, waiting, retry: undefined, refused: 0, isEnding: true };
+      // The server asks everybody to wait: the rest of the pass would only add to its load.
+      if (error.code === 429) throw error;
       if (step.verb === 'growClaim') isGrowing = false;
       const problem = problemOf(step, error);
       if (problem === 'gone') continue;

@@ -1,5 +1,6 @@
 // Workers that take keys from the queue and reconcile them, each key by one worker at a time.
 // Never lets an error out of a worker, and never knows what reconciling means.
+import { BigoError } from '../api/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { KubeError } from '../platform/kube/kube-error.ts';
@@ -21,6 +22,8 @@ export interface ControllerOptions {
   readonly deadlineMsMax: number;
   readonly onResult?: (key: string, result: ReconcileResult, tookMs: number) => void;
   readonly onTerminal?: (key: string) => void;
+  /** An error that nobody expected: neither the server's nor a missed deadline. */
+  readonly onPanic?: () => void;
   readonly onTaken?: (waitedMs: number) => void;
   readonly onAdd?: () => void;
   readonly onRetry?: () => void;
@@ -116,7 +119,7 @@ export class Controller {
   }
 
   private failed(key: string, error: unknown): ReconcileResult {
-    const { log, onTerminal, onRetry } = this.options;
+    const { log, onTerminal, onPanic, onRetry } = this.options;
     if (this.stopping.signal.aborted) return 'requeue';
     if (error instanceof TerminalError) {
       this.queue.forget(key);
@@ -133,7 +136,22 @@ export class Controller {
       return 'requeue';
     }
     const text = error instanceof Error ? error.message : String(error);
-    log.error({ key, error: text, retryMs: Math.round(retryMs) }, 'a pass failed');
+    if (isExpected(error)) {
+      log.error({ key, error: text, retryMs: Math.round(retryMs) }, 'a pass failed');
+    } else {
+      onPanic?.();
+      const stack = error instanceof Error ? error.stack : undefined;
+      log.error(
+        { key, error: text, stack, retryMs: Math.round(retryMs) },
+        'a pass failed by a fault of the operator',
+      );
+    }
     return 'error';
   }
+}
+
+/** What the server or the lease said, and a pass that took too long. */
+function isExpected(error: unknown): boolean {
+  if (error instanceof KubeError || error instanceof BigoError) return true;
+  return error instanceof DOMException && (error.name === 'TimeoutError' || error.name === 'AbortError');
 }

@@ -14,7 +14,8 @@ const kind = (apiVersion: string, name: string, plural: string): KubeKind => ({
 
 export const DEPLOYMENT_RESOURCE = kind(API_VERSION, KIND, PLURAL);
 export const POD = kind('v1', 'Pod', 'pods');
-const CLAIM = kind('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
+export const CLAIM = kind('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
+export const SERVICE = kind('v1', 'Service', 'services');
 export const SECRET = kind('v1', 'Secret', 'secrets');
 export const LEASE = kind('coordination.k8s.io/v1', 'Lease', 'leases');
 export const EVENT = kind('events.k8s.io/v1', 'Event', 'events');
@@ -31,7 +32,7 @@ export const STORAGE_CLASS: KubeKind = {
 export const CHILD_KINDS: readonly KubeKind[] = [
   kind('v1', 'ServiceAccount', 'serviceaccounts'),
   kind('v1', 'ConfigMap', 'configmaps'),
-  kind('v1', 'Service', 'services'),
+  SERVICE,
   CLAIM,
   kind('rbac.authorization.k8s.io/v1', 'Role', 'roles'),
   kind('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings'),

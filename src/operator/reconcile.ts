@@ -12,15 +12,17 @@ import type { Cache } from './cache.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { Desired, DesiredInput, DesiredSettings, SecretTexts } from './core/desired/input.ts';
 import { completeSecret, secretNeeds } from './core/desired/secrets.ts';
-import { namesOf } from './core/names.ts';
+import { namesOf, secretNames } from './core/names.ts';
 import { eventsOf } from './core/events.ts';
 import { FIELD_MANAGER, plan, type Step } from './core/plan.ts';
 import { isSameStatus, isOnlyProgress } from './core/status/compare.ts';
 import { type Observed, podStatus, type Problem } from './core/status/observed.ts';
+import { invalidStatus } from './core/status/invalid.ts';
 import { statusOf } from './core/status/status.ts';
 import { TerminalError } from './controller.ts';
 import type { EventRecorder } from './events.ts';
 import { DEPLOYMENT_RESOURCE, POD, SECRET, trim } from './kinds.ts';
+import { missingReferences } from './references.ts';
 import { Mender } from './rollout.ts';
 import { type Autoscaler, scaledBy } from './scale.ts';
 import { secretMaker, type SecretReader, secretTexts } from './secrets.ts';
@@ -81,6 +83,7 @@ export class Reconciler {
     const { cache, agents } = this.options;
     const object = cache.get(DEPLOYMENT_RESOURCE, key);
     if (object === undefined || object.metadata.deletionTimestamp !== undefined) {
+      this.options.secrets.forget(key);
       this.progressAtMs.delete(key);
       this.endingUntilMs.delete(key);
       agents.follow(key, []);
@@ -89,13 +92,16 @@ export class Reconciler {
     }
     const endsInMs = (this.endingUntilMs.get(key) ?? 0) - this.options.nowMs();
     if (endsInMs > 0) return endsInMs;
-    const resource = readResource(object);
+    const resource = await this.read(key, object);
     const resolved = resolve(resource, this.options.settings);
     const { steps, notes } = await this.make(key, resolved);
     const warnings = notes.filter(({ reason }) => WARNINGS.has(reason));
-    const problems = notes.filter(({ reason }) => !WARNINGS.has(reason));
+    const problems = [
+      ...notes.filter(({ reason }) => !WARNINGS.has(reason)),
+      ...(await missingReferences(this.options, resolved)),
+    ];
     signal.throwIfAborted();
-    const applied = await carryOut(steps, { ...this.options, owner: ownerOf(object) });
+    const applied = await carryOut(steps, { ...this.options, owner: ownerOf(object), signal });
     signal.throwIfAborted();
     if (applied.isEnding) {
       this.endingUntilMs.set(key, this.options.nowMs() + endingMs);
@@ -131,8 +137,8 @@ export class Reconciler {
   /** A new image of ours comes with the next change of the pods, so that a new operator alone restarts nothing. */
   private async make(key: string, resolved: Resolved): Promise<Made> {
     const { cache, view, desired, settings } = this.options;
-    const live = cache.children(key);
     const secrets = await this.secretTexts(resolved);
+    const live = cache.children(key);
     const kept = keptImages(live, resolved.name);
     const input = { resolved, settings, secrets, apis: view.apis() };
     const owner = { name: resolved.name, uid: resolved.uid, kind: KIND };
@@ -147,9 +153,12 @@ export class Reconciler {
   }
 
   private async secretTexts(resolved: Resolved): Promise<SecretTexts> {
+    const { namespace, name } = resolved;
     const secrets: Record<string, Readonly<Record<string, string>>> = {};
+    // Secrets cannot be listed: what an earlier operator made is found by its name, else it would stay for ever.
+    await this.options.secrets.find(`${namespace}/${name}`, secretNames(name));
     for (const need of secretNeeds(resolved)) {
-      const secret = await this.options.secrets.read(resolved.namespace, need.name);
+      const secret = await this.options.secrets.read(namespace, need.name);
       if (secret === undefined && !need.isOurs) continue;
       secrets[need.name] = completeSecret(need, secretTexts(secret), secretMaker);
     }
@@ -193,17 +202,23 @@ export class Reconciler {
     );
     cache.set(DEPLOYMENT_RESOURCE, trim(DEPLOYMENT_RESOURCE)({ ...written, apiVersion, kind }));
     this.progressAtMs.set(key, nowMs());
-    for (const wish of eventsOf(before, status)) await events.record(object, wish);
+    for (const wish of eventsOf(before, status)) {
+      mayWrite();
+      await events.record(object, wish);
+    }
     return undefined;
   }
-}
 
-/** The API server has checked it by the same schema; defaults are filled in here again for older objects. */
-function readResource(object: KubeObject): OllamaDeployment {
-  const read = resourceSchema.safeParse(object);
-  if (read.success) return read.data;
-  const [issue] = read.error.issues;
-  throw new TerminalError(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'cannot be read'}`);
+  /** The API server has checked it by the same schema; defaults are filled in here again for older objects. */
+  private async read(key: string, object: KubeObject): Promise<OllamaDeployment> {
+    const read = resourceSchema.safeParse(object);
+    if (read.success) return read.data;
+    const [issue] = read.error.issues;
+    const message = `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'cannot be read'}`;
+    const now = { generation: object.metadata.generation ?? 0, wallIso: this.options.wallIso() };
+    await this.tell(key, object, invalidStatus(object['status'] as Status | undefined, message, now));
+    throw new TerminalError(message);
+  }
 }
 
 function ownerOf({ kind, metadata }: KubeObject): { kind: string; name: string; uid: string } {

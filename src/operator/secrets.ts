@@ -4,7 +4,7 @@ import { hash, randomBytes } from 'node:crypto';
 import type { KubeObject } from '../api/kube-object.ts';
 import type { KubeClient } from '../platform/kube/client.ts';
 import { kubeCode } from '../platform/kube/kube-error.ts';
-import { pause } from './backoff.ts';
+import { pause } from '../platform/backoff.ts';
 import type { Cache } from './cache.ts';
 import type { SecretMaker } from './core/desired/secrets.ts';
 import { SECRET, trim } from './kinds.ts';
@@ -27,6 +27,8 @@ const pauseMsMin = 20;
 
 export class SecretReader {
   private readonly options: SecretOptions;
+  /** Resources whose Secrets were looked for by this process; as many as there are resources. */
+  private readonly found = new Set<string>();
 
   constructor(options: SecretOptions) {
     this.options = options;
@@ -36,6 +38,19 @@ export class SecretReader {
   async read(namespace: string, name: string): Promise<KubeObject | undefined> {
     const known = this.options.cache.get(SECRET, `${namespace}/${name}`);
     return known ?? this.fetch(namespace, name);
+  }
+
+  /** Brings what there is of these names into the cache, once for each resource; from then on it is kept fresh. */
+  async find(resource: string, names: readonly string[]): Promise<void> {
+    if (this.found.has(resource)) return;
+    const namespace = resource.slice(0, resource.indexOf('/'));
+    for (const name of names) await this.fetch(namespace, name);
+    this.found.add(resource);
+  }
+
+  /** The resource is gone. */
+  forget(resource: string): void {
+    this.found.delete(resource);
   }
 
   /** Reads all that are known, one after another, for ever. What changed or went tells the cache's listener. */

@@ -61,6 +61,12 @@ export function namesOf(resource: string): Names {
   };
 }
 
+/** Every Secret that we ever make for a resource, whatever it asks for now. */
+export function secretNames(resource: string): string[] {
+  const { gatewayAdmin, gatewayKeys, openwebui, tabby } = namesOf(resource);
+  return [gatewayAdmin, gatewayKeys, openwebui, tabby];
+}
+
 export type Labels = Readonly<Record<string, string>>;
 
 /** The only labels that selectors use. */

@@ -50,8 +50,14 @@ test('what is not wanted any more goes, if it carries our mark and our owner', (
 });
 
 test('an object of another owner, or of nobody, is refused and never written', () => {
-  assert.deepEqual(verbs([wanted()], [live({ ownerReferences: [] })]), ['refuse']);
+  const byHand = [{ manager: 'kubectl', operation: 'Update', fieldsV1 }];
+  assert.deepEqual(verbs([wanted()], [live({ ownerReferences: [], managedFields: byHand })]), ['refuse']);
+  assert.deepEqual(verbs([wanted()], [live({ ownerReferences: [], labels: {} })]), ['refuse']);
   assert.deepEqual(verbs([wanted()], [live({ ownerReferences: [reference('u2', 'other')] })]), ['refuse']);
+});
+
+test('an object of ours that was orphaned, or lost its owner by hand, is taken up again', () => {
+  assert.deepEqual(verbs([wanted()], [live({ ownerReferences: [] })]), ['apply']);
 });
 
 test('what a deleted namesake left is waited for until it is collected, and so is what is being deleted', () => {

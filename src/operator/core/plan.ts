@@ -89,9 +89,8 @@ function standingOf(live: KubeObject, owner: PlanInput['owner']): Standing {
   if (controller !== undefined) {
     return controller.kind === owner.kind && controller.name === owner.name ? 'namesake' : 'foreign';
   }
-  // A claim that is kept has no owner; whoever wants it again must be its resource, and we must have made it.
-  const isKept = live.metadata.labels?.[OWNER_LABEL] === owner.name && wasApplied(live);
-  return isKept && live.kind === 'PersistentVolumeClaim' ? 'ours' : 'foreign';
+  // A kept claim, an object that was orphaned or lost its owner by hand: ours if it carries our mark and we made it.
+  return live.metadata.labels?.[OWNER_LABEL] === owner.name && wasApplied(live) ? 'ours' : 'foreign';
 }
 
 function wasApplied(live: KubeObject): boolean {

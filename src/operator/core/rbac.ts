@@ -18,7 +18,7 @@ const rule = (group: string, resources: readonly string[], verbs: readonly strin
 
 /** In each namespace that it looks after. */
 export const OPERATOR_RULES: readonly RbacRule[] = [
-  rule(GROUP, [PLURAL], ['get', 'list', 'watch']),
+  rule(GROUP, [PLURAL], ['list', 'watch']),
   rule(GROUP, [`${PLURAL}/status`], ['patch']),
   // Where autoscaling.engine is operator.
   rule(GROUP, [`${PLURAL}/scale`], ['patch']),

@@ -93,8 +93,11 @@ function judgeComponent(facts: Facts, component: Component): Verdict {
   if (!isEnabled(observed, component)) return no('Disabled', `${component} is switched off`);
   const { wanted, ready } = countsOf(observed, component);
   const text = `${ready} of ${wanted} pods are ready`;
-  if (ready >= wanted) return yes('AllReady', text);
-  const problem = problems.find(candidate => candidate.component === component);
+  const own = problems.filter(candidate => candidate.component === component);
+  // Its pods are ready, and yet it can do nothing.
+  const idle = own.find(({ reason }) => reason === 'ServiceNotFound');
+  if (ready >= wanted && idle === undefined) return yes('AllReady', text);
+  const problem = idle ?? own[0];
   return problem === undefined ? no('Starting', text) : no(problem.reason, problem.message);
 }
 
