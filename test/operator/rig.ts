@@ -10,7 +10,7 @@ import { object } from '../../src/operator/core/desired/object.ts';
 import { secretObjects } from '../../src/operator/core/desired/secrets.ts';
 import { labelsOf, namesOf, selectorOf } from '../../src/operator/core/names.ts';
 import { type OperatorLimits, type RunningOperator, startOperator } from '../../src/operator/operator.ts';
-import { systemClock } from '../../src/platform/clock.ts';
+import { type Clock, systemClock } from '../../src/platform/clock.ts';
 import { silentLog } from '../../src/platform/log.ts';
 import { type FakeKubeApi, startFakeKubeApi } from '../fakes/kube-api/server.ts';
 import type { Fields } from '../fakes/kube-api/fields.ts';
@@ -26,9 +26,13 @@ const quickLimits: OperatorLimits = {
   agentUrl: () => undefined,
 };
 
+/** A resource that wants it meets a fault of the operator itself. */
+export const panicModel = 'panic:1';
+
 /** One object of each sort that matters to the plan: a keyed list, a whole list, quantities, a claim that stays. */
 function smallDesired(input: DesiredInput): Desired {
   const { resolved } = input;
+  if (resolved.ollama.models.includes(panicModel)) throw new Error('a fault of ours');
   const context = { ...input, names: namesOf(resolved.name) };
   const { names } = context;
   const make = (apiVersion: string, kind: string, name: string, fields: Record<string, unknown>) =>
@@ -89,9 +93,17 @@ function smallDesired(input: DesiredInput): Desired {
   };
 }
 
+/** What two operators of one test may differ in. */
+export interface StartOptions {
+  readonly limits?: OperatorLimits;
+  readonly clock?: Clock;
+  readonly version?: string;
+  readonly leaseNamespace?: string;
+}
+
 export interface Rig {
   readonly api: FakeKubeApi;
-  readonly start: (limits?: OperatorLimits) => Promise<RunningOperator>;
+  readonly start: (options?: StartOptions) => Promise<RunningOperator>;
 }
 
 export async function startRig(t: TestContext): Promise<Rig> {
@@ -104,24 +116,25 @@ export async function startRig(t: TestContext): Promise<Rig> {
   });
   return {
     api,
-    start: async limits => {
-      const operator = await startOn(api.url, limits);
+    start: async options => {
+      const operator = await startOn(api.url, options);
       running.add(operator);
       return operator;
     },
   };
 }
 
-export function startOn(server: string, limits: OperatorLimits = {}): Promise<RunningOperator> {
+export function startOn(server: string, options: StartOptions = {}): Promise<RunningOperator> {
+  const { limits, clock = systemClock, version = '0.0.0', leaseNamespace = namespace } = options;
   return startOperator({
     access: { server, skipsVerification: false, namespace },
     namespaces: [],
-    leaseNamespace: namespace,
+    leaseNamespace,
     admin: { host: '127.0.0.1', port: 0 },
-    version: '0.0.0',
+    version,
     desired: smallDesired,
     settings: { image: 'bigo:test', clusterDomain: 'cluster.local', ollamaTag: '0.24.0' },
-    clock: systemClock,
+    clock,
     rng: Math.random,
     log: silentLog(),
     limits: { ...quickLimits, ...limits },

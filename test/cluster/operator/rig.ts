@@ -7,17 +7,22 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OPERATOR_NAMESPACE } from '../../../src/api/operator-settings.ts';
 import { desired } from '../../../src/operator/core/desired/desired.ts';
-import { CLUSTER_RULES, LEASE_RULES, OPERATOR_RULES } from '../../../src/operator/core/rbac.ts';
+import {
+  CLUSTER_RULES,
+  LEASE_RULES,
+  OPERATOR_RULES,
+  type RbacRule,
+} from '../../../src/operator/core/rbac.ts';
 import { type OperatorLimits, type RunningOperator, startOperator } from '../../../src/operator/operator.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
 import { createLog, silentLog } from '../../../src/platform/log.ts';
 import { writeVerbs, type AuditEntry } from '../tools/audit.ts';
-import { startControlPlane, type ControlPlane } from '../tools/cluster.ts';
+import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from '../tools/cluster.ts';
 import type { KubeObject } from '../tools/kube-client.ts';
-import { addNode, PretendKubelet } from '../tools/pretend.ts';
+import { addNode, PretendKubelet, type PodReport, type PretendKubeletOptions } from '../tools/pretend.ts';
 import { Provisioner } from '../tools/provisioner.ts';
 
-const system = OPERATOR_NAMESPACE;
+export const operatorNamespace = OPERATOR_NAMESPACE;
 const account = 'bigo-operator';
 const crdFile = new URL('../../../deploy/crds/ollamadeployments.yaml', import.meta.url);
 
@@ -28,37 +33,47 @@ export const od = (namespace: string, name: string) => ({
   name,
 });
 
+/** What the golden cases were written with. */
+const image = 'ghcr.io/bigo/bigo:0.1.0';
+
+export interface OperatorGiven {
+  /** Made by `account()`; default: the one with the rules of the whole cluster. */
+  readonly account?: string;
+  readonly namespaces?: readonly string[];
+  readonly limits?: OperatorLimits;
+  readonly version?: string;
+  readonly image?: string;
+  readonly ollamaTag?: string;
+}
+
+/** What nodes say of their pods. */
+export type PodAnswers = Pick<PretendKubeletOptions, 'starting' | 'ending'>;
+
 export class OperatorRig {
   readonly cluster: ControlPlane;
   private readonly kubelet: PretendKubelet;
   private readonly provisioner: Provisioner;
   private readonly folder: string;
 
-  constructor(cluster: ControlPlane, folder: string) {
+  constructor(cluster: ControlPlane, folder: string, pods: PodAnswers = { starting }) {
     this.cluster = cluster;
     this.folder = folder;
-    this.kubelet = new PretendKubelet({ client: cluster.admin, starting: () => ({ podIP: '127.0.0.1' }) });
+    this.kubelet = new PretendKubelet({ client: cluster.admin, ...pods });
     this.provisioner = new Provisioner({ client: cluster.admin, folder });
   }
 
-  static async start(): Promise<OperatorRig> {
-    const cluster = await startControlPlane();
+  static async start(options: ControlPlaneOptions = {}, pods?: PodAnswers): Promise<OperatorRig> {
+    const cluster = await startControlPlane(options);
     const folder = await mkdtemp(path.join(tmpdir(), 'bigo-operator-'));
-    const rig = new OperatorRig(cluster, folder);
+    const rig = new OperatorRig(cluster, folder, pods);
     const { admin } = cluster;
     await admin.applyYaml(await readFile(crdFile, 'utf8'));
-    await admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: system } });
-    await admin.create({
-      apiVersion: 'v1',
-      kind: 'ServiceAccount',
-      metadata: { name: account, namespace: system },
-    });
-    await grant(admin, 'ClusterRole', 'bigo-operator', [...OPERATOR_RULES, ...CLUSTER_RULES]);
-    await grant(admin, 'Role', 'bigo-operator-lease', LEASE_RULES);
+    await admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: operatorNamespace } });
+    await rig.account(account);
     await addNode(admin, { name: 'node-1' });
     await rig.provisioner.start();
     rig.kubelet.start();
-    await rig.established();
+    await rig.served('/apis/llm.geeper.io/v1alpha1/ollamadeployments');
     return rig;
   }
 
@@ -69,8 +84,23 @@ export class OperatorRig {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  async operator(namespaces: readonly string[], limits: OperatorLimits = {}): Promise<RunningOperator> {
-    const who = { namespace: system, serviceAccount: account };
+  /** A service account of an operator: for the whole cluster, or with --namespaces for a few. */
+  async account(name: string, namespaces: readonly string[] = []): Promise<void> {
+    const { admin } = this.cluster;
+    const metadata = { name, namespace: operatorNamespace };
+    await admin.create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata });
+    await grant(admin, { name: `${name}-lease`, account: name, namespace: operatorNamespace }, LEASE_RULES);
+    for (const namespace of namespaces) {
+      await grant(admin, { name, account: name, namespace }, OPERATOR_RULES);
+    }
+    if (namespaces.length === 0) {
+      await grant(admin, { name, account: name }, [...OPERATOR_RULES, ...CLUSTER_RULES]);
+    }
+  }
+
+  async operator(given: OperatorGiven = {}): Promise<RunningOperator> {
+    const { namespaces = [], limits = {}, version = '0.1.0-test', ollamaTag = '0.24.0' } = given;
+    const who = { namespace: operatorNamespace, serviceAccount: given.account ?? account };
     const { url, token, ca } = await this.cluster.credentials(who);
     const log = process.env['BIGO_TEST_LOG'] === undefined ? silentLog() : createLog({ level: 'debug' }).log;
     return startOperator({
@@ -78,15 +108,15 @@ export class OperatorRig {
         server: url,
         token,
         skipsVerification: ca === undefined,
-        namespace: system,
+        namespace: operatorNamespace,
         ...(ca === undefined ? {} : { ca }),
       },
       namespaces,
-      leaseNamespace: system,
+      leaseNamespace: operatorNamespace,
       admin: { host: '127.0.0.1', port: 0 },
-      version: '0.0.0-test',
+      version,
       desired,
-      settings: { image: 'ghcr.io/bigo/bigo:0.0.0', clusterDomain: 'cluster.local', ollamaTag: '0.24.0' },
+      settings: { image: given.image ?? image, clusterDomain: 'cluster.local', ollamaTag },
       clock: systemClock,
       rng: Math.random,
       log,
@@ -94,15 +124,14 @@ export class OperatorRig {
     });
   }
 
-  /** Writes of the operator's account, but for those of its lease. */
-  async writes(since: number): Promise<AuditEntry[]> {
-    const user = `system:serviceaccount:${system}:${account}`;
-    const entries = await this.cluster.audit({ since, user, verbs: writeVerbs });
+  /** Writes of an operator's account, but for those of its lease. */
+  async writes(since: number, by = account): Promise<AuditEntry[]> {
+    const entries = await this.cluster.audit({ since, user: userOf(by), verbs: writeVerbs });
     return entries.filter(entry => entry.objectRef?.resource !== 'leases');
   }
 
-  async refusals(since = 0): Promise<AuditEntry[]> {
-    const entries = await this.cluster.audit({ since, user: `system:serviceaccount:${system}:${account}` });
+  async refusals(by = account): Promise<AuditEntry[]> {
+    const entries = await this.cluster.audit({ user: userOf(by) });
     const isEnding = ({ responseStatus }: AuditEntry) =>
       /being terminated/.test((responseStatus as { message?: string } | undefined)?.message ?? '');
     return entries.filter(
@@ -127,30 +156,55 @@ export class OperatorRig {
     return object?.['status']?.conditions?.find((found: { type: string }) => found.type === type);
   }
 
-  private async established(): Promise<void> {
-    for (let turn = 0; turn < 100; turn++) {
-      const answer = await this.cluster.admin.send('GET', '/apis/llm.geeper.io/v1alpha1/ollamadeployments');
-      if (answer.status === 200) return;
+  /** Polls, and fails with what it waited for. */
+  async until(what: string, isSo: () => Promise<boolean>, msMax = 120_000): Promise<void> {
+    const endMs = performance.now() + msMax;
+    while (!(await isSo())) {
+      if (performance.now() > endMs) assert.fail(`not in ${msMax} ms: ${what}`);
       await sleep(100);
     }
-    assert.fail('the resource is not served');
+  }
+
+  /** A kind that was just defined is not there at once. */
+  async served(collection: string): Promise<void> {
+    const isServed = async () => (await this.cluster.admin.send('GET', collection)).status === 200;
+    await this.until(`${collection} is served`, isServed);
   }
 }
 
+export const userOf = (name: string): string => `system:serviceaccount:${operatorNamespace}:${name}`;
+export const operatorUser = userOf(account);
+
+/** Binds rules to an operator's account: in one namespace, else in all. */
 async function grant(
   admin: ControlPlane['admin'],
-  kind: 'ClusterRole' | 'Role',
-  name: string,
-  rules: readonly object[],
+  to: { readonly name: string; readonly account: string; readonly namespace?: string },
+  rules: readonly RbacRule[],
 ): Promise<void> {
   const apiVersion = 'rbac.authorization.k8s.io/v1';
-  const metadata = kind === 'Role' ? { name, namespace: system } : { name };
+  const { name, namespace } = to;
+  const kind = namespace === undefined ? 'ClusterRole' : 'Role';
+  const metadata = namespace === undefined ? { name } : { name, namespace };
   await admin.create({ apiVersion, kind, metadata, rules });
   await admin.create({
     apiVersion,
     kind: `${kind}Binding`,
     metadata,
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name },
-    subjects: [{ kind: 'ServiceAccount', name: account, namespace: system }],
+    subjects: [{ kind: 'ServiceAccount', name: to.account, namespace: operatorNamespace }],
   });
+}
+
+/** An image of this repository is never there; everything else runs at once. */
+export const nowhere = 'nowhere.example/';
+const backOff = {
+  waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling image: name unknown' },
+};
+
+function starting(pod: KubeObject): PodReport {
+  const containers = pod['spec'].containers as { name: string; image: string }[];
+  const missing = containers.filter(({ image: wanted }) => wanted.startsWith(nowhere));
+  if (missing.length === 0) return { podIP: '127.0.0.1' };
+  const states = Object.fromEntries(missing.map(({ name }) => [name, backOff]));
+  return { podIP: '127.0.0.1', ready: false, phase: 'Pending', states };
 }

@@ -54,10 +54,17 @@ function fits(entry: AuditEntry, filter: AuditFilter): boolean {
 export async function readAudit(file: string, filter: AuditFilter = {}): Promise<AuditEntry[]> {
   const handle = await open(file, 'r');
   try {
-    const stream = handle.createReadStream({ start: filter.since ?? 0, encoding: 'utf8', autoClose: false });
+    const since = filter.since ?? 0;
+    // One byte earlier: the mark may have been set while a line was half written, and that line is in front of it.
+    const stream = handle.createReadStream({
+      start: Math.max(since - 1, 0),
+      encoding: 'utf8',
+      autoClose: false,
+    });
     let text = '';
     for await (const chunk of stream) text += chunk as string;
-    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+    const from = since === 0 ? 0 : text.indexOf('\n') + 1;
+    const whole = text.slice(from, text.lastIndexOf('\n') + 1);
     const entries = whole.split('\n').flatMap(line => (line === '' ? [] : [JSON.parse(line) as AuditEntry]));
     return entries.filter(entry => fits(entry, filter));
   } finally {
