@@ -15,11 +15,13 @@ import { stateDir } from './platform/run-file.ts';
 import { createTerminal } from './platform/terminal.ts';
 import { interruptSignal } from './platform/signals.ts';
 import type { Manager } from './manager/manager.ts';
+import type { KubeClient } from './platform/kube/client.ts';
 import type { App } from './cli/app.ts';
 import type {
   AgentStart,
   Components,
   GatewayStart,
+  ManagerCluster,
   ManagerStart,
   OperatorStart,
   RunningAgent,
@@ -41,6 +43,7 @@ const components: Components = {
 };
 
 const firstLookMsMax = 5_000;
+const kubeRequestMsMax = 10_000;
 
 type PodsShared = Pick<FollowOptions, 'clock' | 'log' | 'version'>;
 type MountedStart = Pick<GatewayStart, 'settings' | 'log'> & { readonly mount?: Mount };
@@ -157,7 +160,10 @@ async function watchPods(settings: GatewaySettings, shared: PodsShared): Promise
 async function startWithPage(start: GatewayStart): Promise<RunningGateway> {
   const settings = withOwnToken(withJournal(start.settings));
   const { port } = settings.listen;
-  const manager = await makeManager(start.log, join(stateDir(process.env), 'usage.sqlite'));
+  const manager = await makeManager({
+    log: start.log,
+    dataFile: join(stateDir(process.env), 'usage.sqlite'),
+  });
   try {
     const mount: Mount = (req, res) => manager.mount(req, res);
     const gateway = await startGateway({ settings, log: start.log, mount });
@@ -186,8 +192,9 @@ async function startWithPage(start: GatewayStart): Promise<RunningGateway> {
   }
 }
 
-async function startManager({ listen, gateways, dataFile, log }: ManagerStart): Promise<RunningManager> {
-  const manager = await makeManager(log, dataFile);
+async function startManager(start: ManagerStart): Promise<RunningManager> {
+  const { listen, gateways } = start;
+  const manager = await makeManager(start);
   try {
     const url = await manager.listen(listen);
     await manager.start(gateways);
@@ -198,14 +205,43 @@ async function startManager({ listen, gateways, dataFile, log }: ManagerStart): 
   }
 }
 
-async function makeManager(log: Log, dataFile: string): Promise<Manager> {
-  const [{ Manager, openStore }, { systemClock: clock }, { versionInfo }] = await Promise.all([
-    import('./manager/manager.ts'),
-    import('./platform/clock.ts'),
-    import('./cli/version.ts'),
-  ]);
+type ManagerParts = Pick<ManagerStart, 'log' | 'dataFile' | 'cluster' | 'token'>;
+
+async function makeManager({ log, dataFile, cluster, token }: ManagerParts): Promise<Manager> {
+  const [{ Cluster, ClusterStore, Manager, openStore }, { systemClock: clock }, { versionInfo }] =
+    await Promise.all([
+      import('./manager/manager.ts'),
+      import('./platform/clock.ts'),
+      import('./cli/version.ts'),
+    ]);
   const { version } = versionInfo(process.env);
-  return new Manager({ clock, log, version, store: openStore(dataFile), uiDir: builtPage() });
+  const shared = { clock, log, version, uiDir: builtPage(), ...(token !== undefined && { token }) };
+  if (cluster === undefined) return new Manager({ ...shared, store: openStore(dataFile) });
+  const at = await kubeClient(cluster, version);
+  const store = new ClusterStore({ ...at, log });
+  return new Manager({
+    ...shared,
+    store,
+    cluster: new Cluster({ ...at, ...cluster, namespace: at.namespace, log }),
+  });
+}
+
+async function kubeClient(
+  { kubeconfig, namespace }: ManagerCluster,
+  version: string,
+): Promise<{ client: KubeClient; namespace: string }> {
+  const [{ createKubeClient }, { kubeAccess }] = await Promise.all([
+    import('./platform/kube/client.ts'),
+    import('./platform/kube/kubeconfig.ts'),
+  ]);
+  const access = kubeAccess({ file: kubeconfig, env: process.env });
+  const userAgent = `bigo-manager/${version}`;
+  const client = createKubeClient(access, {
+    userAgent,
+    nowMs: () => performance.now(),
+    requestMsMax: kubeRequestMsMax,
+  });
+  return { client, namespace: namespace ?? access.namespace };
 }
 
 /** In a release beside the program, in a clone where it is built. */

@@ -91,6 +91,8 @@ export const ERRORS = {
     'Check that the API server answers and that the operator may list what it watches.',
   ),
   usage_file: client(500, 'Name another file for usage with --data, or make this one writable.'),
+  cluster_away: fleet(503, 'Check that the API server answers, and what the manager may do there.'),
+  deployment_not_found: client(404, 'Ask for one that `kubectl get ollamadeployments` shows.'),
   gateway_away: {
     fault: 'gateway',
     retryable: true,

@@ -46,9 +46,24 @@ export interface GatewayStart {
 export interface ManagerStart {
   readonly listen: HostPort;
   readonly gateways: readonly ManagedGateway[];
-  /** Where usage is kept. */
+  /** Where usage is kept, outside a cluster. */
   readonly dataFile: string;
+  /** In a cluster gateways are found, and usage is kept in a ConfigMap. */
+  readonly cluster?: ManagerCluster;
+  /** Admits an admin, also where no gateway is there to ask. */
+  readonly token?: string;
   readonly log: Log;
+}
+
+export interface ManagerCluster {
+  /** Absent = the service account of the pod. */
+  readonly kubeconfig?: string;
+  /** Empty = the whole cluster. */
+  readonly namespaces: readonly string[];
+  /** Its own; absent = that of the pod or of the kubeconfig's context. */
+  readonly namespace?: string;
+  /** For gateways whose Secret cannot be read. */
+  readonly adminToken?: string;
 }
 
 export interface ManagedGateway {

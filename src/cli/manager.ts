@@ -7,7 +7,7 @@ import { listRunFiles, stateDir } from '../platform/run-file.ts';
 import { onShutdown } from '../platform/signals.ts';
 import type { App } from './app.ts';
 import { collect, logLevelOption } from './common-options.ts';
-import type { ManagedGateway } from './components.ts';
+import type { ManagedGateway, ManagerCluster } from './components.ts';
 import { EXIT, usageError } from './exit.ts';
 import { endAtOnce, startLogging } from './serve.ts';
 import { adminTarget, checkedUrl, gatewayTarget } from './target.ts';
@@ -15,8 +15,9 @@ import { adminTarget, checkedUrl, gatewayTarget } from './target.ts';
 interface ManagerFlags {
   readonly listen: string;
   readonly gateway?: readonly string[];
+  readonly kubeconfig?: string;
+  readonly namespaces?: string;
   readonly data?: string;
-  readonly insecure?: boolean;
   readonly json?: boolean;
   readonly logLevel?: string;
 }
@@ -29,6 +30,8 @@ export function define(command: Command, app: App): void {
       'a gateway: URL[,admin=URL][,name=N]; may be repeated (default: the running gateway of this user)',
       collect,
     )
+    .option('--kubeconfig <file>', 'find gateways in this cluster (default in a pod: its service account)')
+    .option('--namespaces <a,b>', 'in a cluster: show these namespaces only (default: all)')
     .option('--data <file>', 'where usage is kept (default: usage.sqlite in the state folder of this user)')
     .option('--json', 'print one JSON line when ready, as without a terminal')
     .addOption(logLevelOption())
@@ -42,19 +45,28 @@ const HELP = `
 Examples:
   $ bigo manager
   $ bigo manager --listen 0.0.0.0:8080 --gateway http://gw:11434,admin=http://gw:11436
+  $ bigo manager --kubeconfig ~/.kube/config --namespaces team-a,team-b
 
 Keys and roles are the gateway's: what a key may not do there, it may not do here. The admin port of a gateway with
-keys wants a token: BIGO_ADMIN_TOKEN. \`bigo up\` has the same page at /ui/ of its own address.`;
+keys wants a token: BIGO_ADMIN_TOKEN. \`bigo up\` has the same page at /ui/ of its own address.
+
+In a cluster gateways, Ollama pods and agents are found by label, usage is kept in the ConfigMap model-usage-stats of the
+manager's namespace (POD_NAMESPACE), and BIGO_MANAGER_TOKEN admits an admin before there is a gateway. It writes to the
+log what it may not do.`;
 
 async function runManager(app: App, flags: ManagerFlags): Promise<number> {
   const listen = listenAddress(flags.listen);
   const logging = startLogging(app, flags);
   const ended = Promise.withResolvers<number>();
   const shutdown = onShutdown(endAtOnce(logging));
+  const cluster = clusterOf(app, flags);
+  const token = text(app.env.BIGO_MANAGER_TOKEN);
   const manager = await app.components.startManager({
     listen,
-    gateways: gatewaysOf(app, flags.gateway ?? []),
+    gateways: gatewaysOf(app, flags.gateway ?? [], cluster !== undefined),
     dataFile: flags.data ?? join(stateDir(app.env), 'usage.sqlite'),
+    ...(cluster !== undefined && { cluster }),
+    ...(token !== undefined && { token }),
     log: logging.log,
   });
   shutdown.replace({
@@ -75,14 +87,34 @@ function announce(app: App, flags: ManagerFlags, url: string): void {
   }
 }
 
-function listenAddress(text: string): HostPort {
-  const at = parseHostPort(text);
+function listenAddress(given: string): HostPort {
+  const at = parseHostPort(given);
   if (at !== undefined) return at;
-  throw usageError(`--listen must be HOST:PORT, not "${text}"`);
+  throw usageError(`--listen must be HOST:PORT, not "${given}"`);
 }
 
-function gatewaysOf(app: App, given: readonly string[]): ManagedGateway[] {
-  if (given.length > 0) return given.map((text, index) => parseGateway(app, text, index));
+/** Named, or the pod's own; a manager whose gateways are named needs none. */
+function clusterOf(app: App, flags: ManagerFlags): ManagerCluster | undefined {
+  const { env } = app;
+  const inPod = text(env.KUBERNETES_SERVICE_HOST) !== undefined && flags.gateway === undefined;
+  if (flags.kubeconfig === undefined && flags.namespaces === undefined && !inPod) return undefined;
+  const namespace = text(env.POD_NAMESPACE);
+  const adminToken = text(env.BIGO_ADMIN_TOKEN);
+  return {
+    namespaces: (flags.namespaces ?? '').split(',').filter(name => name !== ''),
+    ...(flags.kubeconfig !== undefined && { kubeconfig: flags.kubeconfig }),
+    ...(namespace !== undefined && { namespace }),
+    ...(adminToken !== undefined && { adminToken }),
+  };
+}
+
+function text(value: string | undefined): string | undefined {
+  return value === undefined || value.trim() === '' ? undefined : value.trim();
+}
+
+function gatewaysOf(app: App, given: readonly string[], isFound: boolean): ManagedGateway[] {
+  if (given.length > 0) return given.map((one, index) => parseGateway(app, one, index));
+  if (isFound) return [];
   const { url } = gatewayTarget({}, app.env);
   const { url: adminUrl, token } = adminTarget({}, app.env);
   return [{ name: new URL(url).host, url, adminUrl, ...(token !== undefined && { adminToken: token }) }];
@@ -90,9 +122,9 @@ function gatewaysOf(app: App, given: readonly string[]): ManagedGateway[] {
 
 const gatewaysMax = 64;
 
-function parseGateway(app: App, text: string, index: number): ManagedGateway {
+function parseGateway(app: App, given: string, index: number): ManagedGateway {
   if (index >= gatewaysMax) throw usageError(`more than ${gatewaysMax} gateways`);
-  const [address = '', ...rest] = text.split(',');
+  const [address = '', ...rest] = given.split(',');
   const url = checkedUrl(address, '--gateway');
   const extra = new Map(rest.map(pair => [pair.split('=')[0] ?? '', pair.slice(pair.indexOf('=') + 1)]));
   for (const name of extra.keys()) {

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import { BigoError, ERRORS } from '../api/errors.ts';
-import type { ApiRoute } from './core/routes.ts';
+import { BODY_BYTES_MAX, type ApiRoute } from './core/routes.ts';
 import type { Caller } from './types.ts';
 
 export interface Call {
@@ -24,21 +24,30 @@ export interface Call {
 /** Undefined = the handler writes the answer itself. */
 export type Handler = (call: Call) => Promise<object | undefined>;
 
-const bodyBytesMax = 64 * 1024;
+/** A refusal with numbers, for programs. */
+export class Refusal extends BigoError {
+  readonly fields: object;
+
+  constructor(message: string, fields: object) {
+    super('bad_request', message);
+    this.fields = fields;
+  }
+}
+
 const bodyMsMax = 30_000;
 const restMsMax = 2_000;
 const restBytesMax = 8 * 1024 * 1024;
 
 /** What is too large is read away for a moment, so that the answer is not lost in a reset. */
 export function readBody(req: IncomingMessage, route: ApiRoute): Promise<string> {
-  const bytesMax = route.bodyBytesMax ?? bodyBytesMax;
+  const bytesMax = route.bodyBytesMax ?? BODY_BYTES_MAX;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     const timer = setTimeout(() => {
       reject(new BigoError('request_timeout', 'The body took too long.'));
       setTimeout(() => req.destroy(), restMsMax).unref();
-    }, bodyMsMax);
+    }, bodyMsMax).unref();
     req.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       if (bytes <= bytesMax) chunks.push(chunk);

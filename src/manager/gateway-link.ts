@@ -34,6 +34,11 @@ export class GatewayLink {
     return this.address.name;
   }
 
+  /** Gateways of one fleet tell the same of its backends. */
+  get fleetName(): string {
+    return this.address.fleet ?? this.address.name;
+  }
+
   fleet(): Promise<Fleet> {
     return this.admin('/bigo/v1/fleet', Fleet);
   }

@@ -1,13 +1,13 @@
 // What open pages see change: fleets, figures, ended requests, pulls, as server-sent events. Looks only while somebody looks.
-// Never queues for a slow reader: what it missed is in the next event of the same kind.
+// Never keeps what it saw when nobody looks any more.
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EventStreams, eventOf as jsonEvent } from '../platform/event-streams.ts';
 import { statsOf } from './core/stats.ts';
 import type { Fleet, RequestRow } from './core/wire.ts';
 import type { GatewayLink } from './gateway-link.ts';
 import type { Pulls } from './pulls.ts';
 
-const subscribersMax = 64;
 const statsMs = 1_000;
 const pullsMsMin = 200;
 const commentMs = 10_000;
@@ -20,13 +20,12 @@ export type Sight = { readonly fleet: Fleet | undefined; readonly error: string 
 
 export class Live {
   private readonly pulls: Pulls;
-  private readonly subscribers = new Set<ServerResponse>();
+  private readonly streams = new EventStreams(() => this.unfollow());
   private links: readonly GatewayLink[] = [];
   private readonly sights = new Map<string, Sight>();
   private readonly seen = new Map<string, ReadonlySet<string>>();
   private following: AbortController | undefined;
   private pullTimer: NodeJS.Timeout | undefined;
-  private closed = false;
 
   constructor(pulls: Pulls) {
     this.pulls = pulls;
@@ -35,27 +34,18 @@ export class Live {
 
   use(links: readonly GatewayLink[]): void {
     this.links = links;
+    this.send(this.gatewaysEvent());
     if (this.following === undefined) return;
     this.unfollow();
     this.follow();
   }
 
   async subscribe(res: ServerResponse): Promise<void> {
-    if (this.closed || this.subscribers.size >= subscribersMax) {
-      res.writeHead(503, { 'retry-after': '5' }).end();
-      return;
-    }
-    res.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache, no-transform',
-      'x-accel-buffering': 'no',
-    });
-    res.flushHeaders();
-    res.on('close', () => this.leave(res));
-    this.subscribers.add(res);
+    if (!this.streams.admit(res)) return;
+    res.write(this.gatewaysEvent());
     if (this.following === undefined) this.follow();
     else for (const link of this.links) res.write(this.fleetEvent(link));
-    res.write(eventOf('pulls', { pulls: await this.pulls.list() }));
+    res.write(eventOf('pulls', { pulls: await this.pulls.list().catch(() => []) }));
     for (const link of this.links) {
       const rows = await Promise.race([
         link.requests(rowsMax).catch(() => []),
@@ -66,16 +56,9 @@ export class Live {
   }
 
   close(): void {
-    this.closed = true;
     clearTimeout(this.pullTimer);
     this.unfollow();
-    for (const res of this.subscribers) res.end();
-    this.subscribers.clear();
-  }
-
-  private leave(res: ServerResponse): void {
-    this.subscribers.delete(res);
-    if (this.subscribers.size === 0) this.unfollow();
+    this.streams.close();
   }
 
   private follow(): void {
@@ -139,25 +122,34 @@ export class Live {
   }
 
   private pullsChanged(): void {
-    if (this.subscribers.size === 0 || this.closed) return;
+    if (this.streams.size === 0) return;
     this.pullTimer ??= setTimeout(() => {
       this.pullTimer = undefined;
-      void this.pulls.list().then(pulls => this.send(eventOf('pulls', { pulls })));
+      void this.pulls.list().then(
+        pulls => this.send(eventOf('pulls', { pulls })),
+        () => undefined,
+      );
     }, pullsMsMin);
   }
 
   private fleetEvent(link: GatewayLink): string {
     const { fleet, error } = this.sights.get(link.name) ?? { fleet: undefined, error: '' };
-    return eventOf('fleet', { gateway: link.name, url: link.address.url, error, fleet: fleet ?? null });
+    const { name, fleetName, address } = link;
+    return eventOf('fleet', { gateway: name, fleetName, url: address.url, error, fleet: fleet ?? null });
+  }
+
+  /** So that a page forgets those that are gone. */
+  private gatewaysEvent(): string {
+    return eventOf('gateways', { names: this.links.map(({ name }) => name) });
   }
 
   private send(event: string): void {
-    for (const res of this.subscribers) if (!res.writableNeedDrain) res.write(event);
+    this.streams.send(event);
   }
 }
 
 function eventOf(name: string, value: object): string {
-  return `event: ${name}\ndata: ${JSON.stringify(value)}\n\n`;
+  return jsonEvent(name, JSON.stringify(value));
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

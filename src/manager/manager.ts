@@ -9,10 +9,13 @@ import type { Clock } from '../platform/clock.ts';
 import { createHttpClient, type HttpClient } from '../platform/http.ts';
 import { HttpServer } from '../platform/http-server.ts';
 import type { Log } from '../platform/log.ts';
-import { checked, parseBody, readBody, sendError, sendJson, type Handler } from './call.ts';
-import { linkOf, type ManagerContext } from './context.ts';
+import { checked, parseBody, readBody, Refusal, sendError, sendJson, type Handler } from './call.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import { linkGroups, type ManagerContext } from './context.ts';
 import { matchApi, type ApiRoute, type RouteId } from './core/routes.ts';
+import { FleetSights } from './fleet-sights.ts';
 import { GatewayLink } from './gateway-link.ts';
+import { deploymentHandlers } from './handlers/deployments.ts';
 import { modelHandlers } from './handlers/models.ts';
 import { systemHandlers } from './handlers/system.ts';
 import { usageHandlers } from './handlers/usage.ts';
@@ -23,6 +26,8 @@ import { StaticFiles } from './static-files.ts';
 import type { Caller, GatewayAddress, ManagerStore } from './types.ts';
 import { UsageSync } from './usage-sync.ts';
 
+export { Cluster } from './cluster/cluster.ts';
+export { ClusterStore } from './cluster/cluster-store.ts';
 export { openStore } from './store.ts';
 
 export interface ManagerOptions {
@@ -32,12 +37,18 @@ export interface ManagerOptions {
   readonly version: string;
   /** Folder of the built page. */
   readonly uiDir: string;
+  /** Finds the gateways; absent = they are named. */
+  readonly cluster?: Cluster;
+  /** Admits an admin, also where no gateway is there to ask. */
+  readonly token?: string;
 }
 
 const connectMsMax = 3_000;
 const connectionsMax = 1_000;
 const receiveMsMax = 30_000;
 const UI = '/ui/';
+/** Each look that finds something writes an object that the API server keeps. */
+const clusterUsageMs = 5_000;
 const API = '/manager/api';
 const OWN_API = '/api';
 const machineName = os.hostname();
@@ -47,7 +58,6 @@ export class Manager {
   private readonly context: ManagerContext;
   private readonly http: HttpClient = createHttpClient({ connectMsMax });
   private readonly files: StaticFiles;
-  private readonly sync: UsageSync;
   private readonly identities: Identities;
   private readonly handlers: Partial<Record<RouteId, Handler>>;
   private server: HttpServer | undefined;
@@ -55,13 +65,17 @@ export class Manager {
   constructor(options: ManagerOptions) {
     const { clock, log, store, version } = options;
     this.options = options;
-    const pulls = new Pulls(store, clock);
-    this.context = { clock, log, store, version, pulls, live: new Live(pulls), links: [] };
+    const { cluster } = options;
+    const pulls = new Pulls({ store, clock, log, owner: machineName });
+    const sync = new UsageSync({ store, log, ...(cluster && { lookMs: clusterUsageMs }) });
+    const sights = new FleetSights(this.http, () => this.context);
+    const live = new Live(pulls);
+    this.context = { clock, log, store, version, cluster, pulls, sync, sights, live, links: [] };
     this.files = new StaticFiles(options.uiDir);
-    this.sync = new UsageSync(store, log);
-    this.identities = new Identities(() => clock.nowMs());
+    this.identities = new Identities(() => clock.nowMs(), options.token);
     this.handlers = {
       ...modelHandlers(this.context),
+      ...deploymentHandlers(this.context),
       ...usageHandlers(this.context),
       ...systemHandlers(this.context),
     };
@@ -69,11 +83,28 @@ export class Manager {
 
   /** Called once, when the gateways answer. */
   async start(gateways: readonly GatewayAddress[]): Promise<void> {
+    const { pulls, cluster } = this.context;
+    await pulls.recover().catch((error: Error) => {
+      this.options.log.warn({ error: error.message }, 'pulls of before cannot be read');
+    });
+    this.use(gateways);
+    if (cluster === undefined) return;
+    cluster.onGateways = found => this.use([...gateways, ...found]);
+    await cluster.start();
+  }
+
+  /** Those that stay keep their connections and their place in the journal. */
+  private use(gateways: readonly GatewayAddress[]): void {
     const { context } = this;
-    context.links = gateways.map(address => new GatewayLink(address, this.http));
-    context.live.use(context.links);
-    await context.pulls.recover();
-    for (const link of context.links) this.sync.follow(link);
+    const before = new Map(context.links.map(link => [JSON.stringify(link.address), link]));
+    const links = gateways.map(address => {
+      const known = before.get(JSON.stringify(address));
+      return known ?? new GatewayLink(address, this.http);
+    });
+    for (const link of context.links) if (!links.includes(link)) context.sync.unfollow(link.name);
+    for (const link of links) if (!context.links.includes(link)) context.sync.follow(link);
+    context.links = links;
+    context.live.use(links);
   }
 
   /** On a gateway's port, which has checked Host and Origin. False = the path is not ours. */
@@ -109,7 +140,8 @@ export class Manager {
   async close(): Promise<void> {
     this.endPages();
     await this.context.pulls.close();
-    await this.sync.close();
+    await this.context.sync.close();
+    await this.context.cluster?.close();
     await this.server?.close();
     await this.http.close();
     this.options.store.close();
@@ -126,9 +158,9 @@ export class Manager {
     this.page(req, res, path.slice(1));
   }
 
-  /** Ready to serve; it does not depend on a gateway, whose absence the page must be able to show. */
+  /** Ready to serve; it depends neither on a gateway nor on the API server, whose absence the page must be able to show. */
   private ready(res: ServerResponse): void {
-    const isReady = this.context.links.length > 0;
+    const isReady = this.context.links.length > 0 || this.context.cluster !== undefined;
     sendJson(res, isReady ? 200 : 503, { ready: isReady });
   }
 
@@ -148,7 +180,7 @@ export class Manager {
       if (known !== error && !res.destroyed) this.options.log.error({ err: error }, 'internal error');
       req.resume();
       if (res.headersSent) res.destroy();
-      else sendError(res, known);
+      else sendError(res, known, error instanceof Refusal ? error.fields : {});
     }
   }
 
@@ -190,7 +222,7 @@ export class Manager {
   private async callerOf(req: IncomingMessage, route: ApiRoute): Promise<Caller> {
     const nobody: Caller = { tenant: '', role: 'none', keys: false, credentials: {} };
     if (route.role === 'open' && route.id !== 'whoami') return nobody;
-    return this.identities.callerOf(linkOf(this.context, undefined), req.headers);
+    return this.identities.callerOf(linkGroups(this.context), req.headers);
   }
 }
 

@@ -4,10 +4,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BigoError } from '../api/errors.ts';
-import type { PullView } from './core/pull.ts';
+import type { StoredPull } from './core/pull.ts';
+import type { HealthReport } from './core/schemas.ts';
+import { storedPull } from './core/shared-state.ts';
 import { batchOf, NO_USAGE, type Counters, type UsageBatch } from './core/usage.ts';
 import type { UsagePage } from './core/wire.ts';
-import type { HealthReport, HistoryRow, ManagerStore } from './types.ts';
+import type { HistoryRow, ManagerStore } from './types.ts';
 
 const busyMsMax = 5_000;
 const modelsMax = 5_000;
@@ -110,18 +112,22 @@ class SqliteStore implements ManagerStore {
     this.transaction(() => this.db.exec('DELETE FROM usage; DELETE FROM hours;'));
   }
 
-  async savePull(pull: PullView): Promise<void> {
+  async savePull(pull: StoredPull): Promise<StoredPull> {
+    const row = this.db.prepare('SELECT json FROM pulls WHERE id = ?').get(pull.id);
+    const before = row === undefined ? undefined : (JSON.parse(String(row.json)) as StoredPull);
+    const stored = storedPull(before, pull);
     this.db
       .prepare('INSERT OR REPLACE INTO pulls (id, startedAt, json) VALUES (?, ?, ?)')
-      .run(pull.id, pull.startedAt, JSON.stringify(pull));
+      .run(pull.id, pull.startedAt, JSON.stringify(stored));
     this.db
       .prepare('DELETE FROM pulls WHERE id NOT IN (SELECT id FROM pulls ORDER BY startedAt DESC LIMIT ?)')
       .run(pullsMax);
+    return stored;
   }
 
-  async pulls(): Promise<readonly PullView[]> {
+  async pulls(): Promise<readonly StoredPull[]> {
     const rows = this.db.prepare('SELECT json FROM pulls ORDER BY startedAt DESC').all();
-    return rows.map(row => JSON.parse(String(row.json)) as PullView);
+    return rows.map(row => JSON.parse(String(row.json)) as StoredPull);
   }
 
   async addReport(report: HealthReport): Promise<void> {

@@ -1,11 +1,8 @@
 // What the parts of the manager know of each other. The seams where a cluster takes the place of this machine. Never holds a rule.
 import type { Counters, UsageBatch } from './core/usage.ts';
-import type { PullView } from './core/pull.ts';
+import type { StoredPull } from './core/pull.ts';
+import type { HealthReport } from './core/schemas.ts';
 import type { UsagePage } from './core/wire.ts';
-import type { z } from 'zod';
-import type { HealthReportBody } from './core/schemas.ts';
-
-export type HealthReport = z.infer<typeof HealthReportBody> & { readonly receivedAt: string };
 
 export interface HistoryRow {
   readonly hour: string;
@@ -31,9 +28,10 @@ export interface UsageStore {
 }
 
 export interface PullStore {
-  savePull(pull: PullView): Promise<void>;
+  /** What is stored then: a pull that somebody else cancelled stays cancelled. */
+  savePull(pull: StoredPull): Promise<StoredPull>;
   /** Newest first. */
-  pulls(): Promise<readonly PullView[]>;
+  pulls(): Promise<readonly StoredPull[]>;
 }
 
 export interface ReportStore {
@@ -52,6 +50,8 @@ export interface GatewayAddress {
   readonly url: string;
   readonly adminUrl: string;
   readonly adminToken?: string;
+  /** Gateways of one fleet look at the same backends; absent = a fleet of its own. */
+  readonly fleet?: string;
 }
 
 /** What a caller presented; sent on to the gateway, so that its keys and roles hold here too. Never stored, never logged. */

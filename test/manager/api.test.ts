@@ -26,13 +26,16 @@ async function call(url: string, method: string, body?: unknown, headers: object
   return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
 }
 
+const untilMsMax = 60_000;
+
 async function until<Value>(look: () => Promise<Value>, holds: (value: Value) => boolean): Promise<Value> {
-  for (let at = 0; at < 400; at++) {
+  const endMs = performance.now() + untilMsMax;
+  for (;;) {
     const value = await look();
     if (holds(value)) return value;
+    assert.ok(performance.now() < endMs, `it did not come about: ${JSON.stringify(value)}`);
     await sleep(25);
   }
-  return assert.fail('it did not come about');
 }
 
 /** One good call of each JSON route; the table decides which there are. */
@@ -147,7 +150,7 @@ test('a page of another origin may not call, and a foreign Host name is refused'
 
 test('a pull goes on alone, two callers follow the same, and names with slashes are found', async t => {
   const name = 'hf.co/org/model:Q4_K_M';
-  const { url, fake } = await aManager(t, { fake: { registry: [{ name }], pullMs: 600 } });
+  const { url, fake } = await aManager(t, { fake: { registry: [{ name }], pullMs: 3_000 } });
   const first = await call(`${url}/api/ollama/pull`, 'POST', { model: name });
   const second = await call(`${url}/api/ollama/pull`, 'POST', { model: name });
   assert.deepEqual([first.status, second.body.already, second.body.id], [202, true, first.body.id]);
@@ -157,8 +160,8 @@ test('a pull goes on alone, two callers follow the same, and names with slashes 
   const query = await call(`${url}/api/ollama/pull/progress?model=${encodeURIComponent(name)}`, 'GET');
   assert.equal(query.body.pulls[0].id, first.body.id);
   assert.ok(fake.state().seen.filter(seen => seen.url === '/api/pull').length <= 1);
-  const usage = (await call(`${url}/api/usage`, 'GET')).body.models;
-  assert.equal(usage[name]?.pulls, 1);
+  const usage = async () => (await call(`${url}/api/usage`, 'GET')).body.models;
+  assert.equal((await until(usage, models => models[name] !== undefined))[name].pulls, 1);
 });
 
 test('a pull of what does not exist fails with its words; a cancelled one stops', async t => {
@@ -196,8 +199,11 @@ test('without a gateway the manager lives, says so, and is ready to show it', as
   );
   assert.equal((await call(`${url}/livez`, 'GET')).status, 200);
   assert.equal((await call(`${url}/readyz`, 'GET')).status, 200);
-  await sleep(3_100); // Until what is known of the caller has gone stale.
-  const refused = await call(`${url}/api/usage`, 'GET');
+  // What is known of the caller goes stale after a while.
+  const refused = await until(
+    () => call(`${url}/api/usage`, 'GET'),
+    answer => answer.status !== 200,
+  );
   assert.deepEqual([refused.status, refused.body.code], [502, 'gateway_away']);
 });
 

@@ -23,7 +23,34 @@ export interface RigOptions {
   readonly settings?: Partial<GatewaySettings>;
 }
 
+export interface GatewayRig {
+  readonly gateway: Gateway;
+  readonly fake: FakeOllama;
+  readonly stopGateway: () => Promise<void>;
+}
+
 export async function aManager(t: TestContext, options: RigOptions = {}): Promise<ManagerRig> {
+  let manager: Manager | undefined;
+  // Registered first, so that it ends before its gateway does.
+  t.after(() => manager?.close());
+  const { gateway, fake, stopGateway } = await aGateway(t, options);
+  const store = openStore(':memory:');
+  manager = new Manager({
+    clock: systemClock,
+    log: silentLog(),
+    store,
+    version: 'test',
+    uiDir: '/nonexistent',
+  });
+  const url = await manager.listen({ host: '127.0.0.1', port: 0 });
+  const adminToken = options.settings?.adminToken;
+  const address = { name: 'g', url: gateway.url, adminUrl: gateway.adminUrl };
+  await manager.start([{ ...address, ...(adminToken !== undefined && { adminToken }) }]);
+  return { url, gateway, fake, manager, stopGateway };
+}
+
+/** In this process, with one fake Ollama. */
+export async function aGateway(t: TestContext, options: RigOptions = {}): Promise<GatewayRig> {
   const fake = await startFakeOllama({ models: [{ name: 'm:1' }], tokenMs: 1, loadMs: 1, ...options.fake });
   const settings: GatewaySettings = {
     listen: { host: '127.0.0.1', port: 0 },
@@ -46,21 +73,14 @@ export async function aManager(t: TestContext, options: RigOptions = {}): Promis
   await fleet.refresh();
   const models = createModelRoutes({ ...shared, fleet, placement: () => undefined });
   const gateway = await startGateway(settings, { ...shared, fleet, version: 'test', models });
-  const store = openStore(':memory:');
-  const manager = new Manager({ ...shared, store, version: 'test', uiDir: '/nonexistent' });
-  const url = await manager.listen({ host: '127.0.0.1', port: 0 });
-  const { adminToken } = settings;
-  const address = { name: 'g', url: gateway.url, adminUrl: gateway.adminUrl };
-  await manager.start([{ ...address, ...(adminToken !== undefined && { adminToken }) }]);
   const stopGateway = async (): Promise<void> => {
     await gateway.close();
     await models.stop();
     await fleet.stop();
   };
   t.after(async () => {
-    await manager.close();
     await stopGateway();
     await fake.stop();
   });
-  return { url, gateway, fake, manager, stopGateway };
+  return { gateway, fake, stopGateway };
 }

@@ -9,14 +9,17 @@ export interface GpuStatus {
   readonly gpu_count: number | null;
 }
 
+/** Of all nodes; absent = not known. */
+export interface GpuTotal {
+  readonly totalBytes?: number;
+  readonly count?: number;
+}
+
 const bytesPerGb = 1e9;
 const oneDecimal = (value: number): number => Math.round(value * 10) / 10;
 
 /** `totalBytes` and `count` come from nodes or DCGM; without them only what is allocated is known. */
-export function gpuStatus(
-  fleets: readonly Fleet[],
-  known: { readonly totalBytes?: number; readonly count?: number } = {},
-): GpuStatus {
+export function gpuStatus(fleets: readonly Fleet[], known: GpuTotal = {}): GpuStatus {
   const loaded = fleets.flatMap(fleet => fleet.backends).flatMap(backend => backend.loaded);
   const allocated = loaded.reduce((sum, model) => sum + model.sizeVramBytes, 0) / bytesPerGb;
   const total = known.totalBytes === undefined ? null : known.totalBytes / bytesPerGb;

@@ -4,11 +4,14 @@ import type { Fleet, FleetBackend } from './wire.ts';
 
 export interface ModelPlace {
   readonly backend: string;
-  readonly state: 'on disk' | 'loading' | 'loaded';
+  readonly state: 'on disk' | 'loading' | 'loaded' | 'pulling' | 'failed';
   readonly digest: string;
   readonly inFlight: number;
   readonly slots: number;
   readonly sizeVramBytes: number;
+  /** Of a pull that the pod's agent does. */
+  readonly percent?: number;
+  readonly message?: string;
 }
 
 export interface ModelRow {
@@ -34,14 +37,8 @@ export function modelRows(fleets: readonly Fleet[], desired: readonly string[]):
     for (const model of backend.models) {
       const key = keyOf(model.name);
       const place = placeOf(backend, key, model.digest);
-      const row = rows.get(key) ?? {
-        name: model.name,
-        digest: model.digest,
-        sizeBytes: model.sizeBytes,
-        desired: wanted.has(key),
-        sizeVramBytes: 0,
-        where: [],
-      };
+      const { digest, sizeBytes } = model;
+      const row = rows.get(key) ?? { ...emptyRow(model.name, wanted.has(key)), digest, sizeBytes };
       rows.set(key, {
         ...row,
         sizeVramBytes: row.sizeVramBytes + place.sizeVramBytes,
@@ -50,18 +47,23 @@ export function modelRows(fleets: readonly Fleet[], desired: readonly string[]):
     }
   }
   for (const name of desired) {
-    if (rows.has(keyOf(name))) continue;
-    const full = fullName(name);
-    rows.set(keyOf(name), {
-      name: full,
-      digest: '',
-      sizeBytes: 0,
-      desired: true,
-      sizeVramBytes: 0,
-      where: [],
-    });
+    if (!rows.has(keyOf(name))) rows.set(keyOf(name), emptyRow(fullName(name), true));
+  }
+  for (const backend of fleets.flatMap(fleet => fleet.backends)) {
+    for (const model of backend.coming ?? []) {
+      const key = keyOf(model.name);
+      const row = rows.get(key) ?? emptyRow(fullName(model.name), wanted.has(key));
+      const { state, percent, message } = model;
+      const nothing = { digest: '', inFlight: 0, slots: 0, sizeVramBytes: 0 };
+      const place = { backend: backend.name, state, percent, message, ...nothing };
+      rows.set(key, { ...row, where: [...row.where, place] });
+    }
   }
   return [...rows.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function emptyRow(name: string, desired: boolean): ModelRow {
+  return { name, digest: '', sizeBytes: 0, desired, sizeVramBytes: 0, where: [] };
 }
 
 function placeOf(backend: FleetBackend, key: string, digest: string): ModelPlace {

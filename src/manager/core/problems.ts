@@ -35,6 +35,14 @@ export function problemsOf(gateways: readonly GatewaySight[]): Problem[] {
   });
 }
 
+/** `error` is empty while the API server answers. */
+export function clusterProblems(error: string): Problem[] {
+  if (error === '') return [];
+  const message = `The API server of the cluster does not answer as it should: ${error}.`;
+  const next = 'Requests are served all the same; what is shown of the cluster is old until it answers.';
+  return [{ level: 'error', subject: 'Kubernetes', message, next }];
+}
+
 function gatewayAway({ name, error }: GatewaySight): Problem {
   return {
     level: 'error',
@@ -71,7 +79,10 @@ function backendProblems(backend: FleetBackend): Problem[] {
     problems.push({ level: 'warning', subject: name, message, next: 'Look at its log if this stays.' });
   }
   if (backend.draining) {
-    const message = `Backend ${name} is being drained; ${backend.inFlight} requests are still running there.`;
+    const message =
+      backend.inFlight === 0
+        ? `Backend ${name} is drained: nothing runs there, and nothing is sent there.`
+        : `Backend ${name} is being drained; ${backend.inFlight} requests are still running there.`;
     problems.push({
       level: 'warning',
       subject: name,

@@ -17,6 +17,32 @@ export interface PullView {
   readonly endedAt: string;
 }
 
+/** What every replica of the manager reads of a pull. */
+export interface StoredPull extends PullView {
+  /** The replica that carries it. */
+  readonly owner: string;
+  /** When it last said that it goes on; ISO time. */
+  readonly seenAt: string;
+}
+
+const silenceMsMax = 30_000;
+
+/** A pull whose replica was killed says nothing any more. */
+export function pullView(stored: StoredPull, nowMs: number): PullView {
+  const { owner, seenAt, ...view } = stored;
+  if (view.status !== 'running' || nowMs - Date.parse(seenAt) < silenceMsMax) return view;
+  return interrupted(view, seenAt, `The manager ${owner} is gone.`);
+}
+
+export function interrupted(view: PullView, endedAt: string, why: string): PullView {
+  return {
+    ...view,
+    status: 'interrupted',
+    endedAt,
+    error: `${why} Pull again: it goes on from where it was.`,
+  };
+}
+
 export interface PullProgress {
   readonly layers: ReadonlyMap<string, { readonly total: number; readonly completed: number }>;
   readonly message: string;

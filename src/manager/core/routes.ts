@@ -17,8 +17,10 @@ export interface ApiRoute {
   readonly status: 200 | 202;
   /** Absent = not JSON: events or a stream. */
   readonly answer?: z.ZodType;
-  /** Bytes of the body that are read; 64 KiB when absent. */
+  /** Bytes of the body that are read; BODY_BYTES_MAX when absent. */
   readonly bodyBytesMax?: number;
+  /** Beside those that every route of its kind has. */
+  readonly errors?: readonly (404 | 501)[];
 }
 
 export type RouteId =
@@ -52,10 +54,11 @@ export type RouteId =
   | 'settings'
   | 'drain';
 
+export const BODY_BYTES_MAX = 64 * 1024;
 const chatBytesMax = 32 * 1024 * 1024;
 const reportBytesMax = 4 * 1024 * 1024;
 
-type Extra = Partial<Pick<ApiRoute, 'query' | 'body' | 'answer' | 'status' | 'bodyBytesMax'>> & {
+type Extra = Partial<Pick<ApiRoute, 'query' | 'body' | 'answer' | 'status' | 'bodyBytesMax' | 'errors'>> & {
   readonly about: string;
 };
 
@@ -81,12 +84,14 @@ export const API_ROUTES: readonly ApiRoute[] = [
   route('deploy', 'admin', 'POST /deploy', {
     about: 'Create an OllamaDeployment; 501 outside a cluster.',
     body: schemas.DeployBody,
-    answer: schemas.Done,
+    answer: schemas.DeployAnswer,
+    errors: [501],
   }),
   route('undeploy', 'admin', 'POST /delete', {
     about: 'Delete an OllamaDeployment; 501 outside a cluster.',
     body: schemas.DeleteBody,
     answer: schemas.Done,
+    errors: [501],
   }),
   route('gpu', 'admin', 'GET /gpu/status', {
     about: 'GPU memory, from nodes and from what the backends tell.',
@@ -115,15 +120,18 @@ export const API_ROUTES: readonly ApiRoute[] = [
     about: 'Cancel the pull of `id` or `model`.',
     query: schemas.PullQuery,
     answer: schemas.PullAnswer,
+    errors: [404],
   }),
   route('delete', 'admin', 'POST /ollama/delete', {
     about: 'Delete a model everywhere.',
     body: schemas.ModelBody,
     answer: schemas.Done,
+    errors: [404],
   }),
   route('generate', 'user', 'POST /ollama/generate', {
     about: 'One answer, to test a model; 60 s.',
     body: schemas.GenerateBody,
+    errors: [404],
   }),
   route('chat', 'user', 'POST /ollama/chat', {
     about: 'As /api/chat of Ollama, streamed, through the gateway.',

@@ -20,6 +20,12 @@ const GatewayName = z
   .optional()
   .meta({ description: 'Which gateway; absent = the first.' });
 
+const NamespaceName = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'the name of a namespace')
+  .optional()
+  .meta({ description: 'Absent = that of the manager.' });
+
 export const ModelBody = z.strictObject({ model: ModelNameText, gateway: GatewayName });
 export const PullBody = z.strictObject({
   model: ModelNameText,
@@ -36,9 +42,19 @@ export const DeployBody = z.strictObject({
   deployment_name: z
     .string()
     .regex(/^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$/, 'a name of at most 40 lower-case letters, digits and -'),
-  memory: z.union([z.string().max(40), z.number()]).optional(),
+  memory: z
+    .union([
+      z.string().regex(/^\d{1,12}(\.\d{1,6})?([KMGT]i?)?$/, 'a quantity such as 8Gi'),
+      z.number().positive(),
+    ])
+    .optional()
+    .meta({ description: 'Memory limit of each pod: a quantity, or a number of GiB.' }),
+  namespace: NamespaceName,
 });
-export const DeleteBody = z.strictObject({ deployment_name: z.string().min(1).max(253) });
+export const DeleteBody = z.strictObject({
+  deployment_name: z.string().min(1).max(253),
+  namespace: NamespaceName,
+});
 export const HealthReportBody = z.strictObject({
   source: z.string().min(1).max(100),
   available_models: z.array(z.string().max(modelNameCharsMax)).max(10_000),
@@ -47,6 +63,7 @@ export const HealthReportBody = z.strictObject({
   status: z.string().max(100).optional(),
   message: z.string().max(2_000).optional(),
 });
+export type HealthReport = z.infer<typeof HealthReportBody> & { readonly receivedAt: string };
 export const DrainBody = z.strictObject({
   backend: z.string().min(1).max(200),
   drain: z.boolean(),
@@ -87,11 +104,13 @@ export const PullList = z.object({ success: z.literal(true), pulls: z.array(Pull
 
 const Place = z.object({
   backend: z.string(),
-  state: z.enum(['on disk', 'loading', 'loaded']),
+  state: z.enum(['on disk', 'loading', 'loaded', 'pulling', 'failed']),
   digest: z.string(),
   inFlight: z.number(),
   slots: z.number(),
   sizeVramBytes: z.number(),
+  percent: z.number().optional().meta({ description: 'Of a pull that the agent of the pod does.' }),
+  message: z.string().optional(),
 });
 export const ModelsAnswer = z.object({
   models: z.array(z.looseObject({ name: z.string() })).meta({ description: 'As /api/tags of Ollama.' }),
@@ -191,9 +210,33 @@ export const SettingsAnswer = z.object({
 });
 export const DeploymentsAnswer = z.object({
   success: z.literal(true),
-  models: z.array(z.looseObject({ name: z.string() })),
+  models: z.array(
+    z.object({
+      name: z.string(),
+      namespace: z.string(),
+      model_id: z.string(),
+      models: z.array(z.string()),
+      image: z.string(),
+      status: z.enum(['Running', 'Starting', 'Failed']),
+      replicas: z.string().meta({ description: 'Ready pods of those that should be, as 1/2.' }),
+      gpu: z.string(),
+      memory: z.string(),
+      created: z.string(),
+      message: z.string(),
+      managed: z.boolean().meta({ description: 'Made by a resource that /delete may delete.' }),
+    }),
+  ),
   count: z.number(),
   note: z.string().optional(),
+});
+export const DeployAnswer = z.object({
+  success: z.literal(true),
+  name: z.string(),
+  namespace: z.string(),
+  created: z.boolean().meta({ description: 'False: it was there, and got the model beside its others.' }),
+  allocated_vram_gb: z.number().nullable(),
+  memory_fraction: z.number().nullable(),
+  remaining_vram: z.number().nullable(),
 });
 export const DrainAnswer = z.object({
   success: z.literal(true),

@@ -78,7 +78,7 @@ function countersOf(record: UsageRecord): Counters {
   };
 }
 
-function add(a: Counters, b: Counters): Counters {
+export function add(a: Counters, b: Counters): Counters {
   return {
     pulls: a.pulls + b.pulls,
     requests: a.requests + b.requests,

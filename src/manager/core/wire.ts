@@ -20,6 +20,8 @@ const LoadedModel = z.object({
 const Place = z.object({ model: text, state: text, inFlight: count, slots: Slots });
 const Load = z.object({ model: text, phase: text, remainingMs: count, reason: text });
 
+const Coming = z.object({ name: text, state: z.enum(['pulling', 'failed']), percent: count, message: text });
+
 const Backend = z.object({
   name: text,
   url: text,
@@ -37,6 +39,8 @@ const Backend = z.object({
   breaker: text,
   places: z.array(Place).catch([]),
   load: Load.optional().catch(undefined),
+  /** Of the pod's agent; the manager adds it. */
+  coming: z.array(Coming).optional().catch(undefined),
 });
 export type FleetBackend = z.infer<typeof Backend>;
 

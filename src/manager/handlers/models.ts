@@ -4,12 +4,13 @@ import { once } from 'node:events';
 import { BigoError } from '../../api/errors.ts';
 import type { HttpLines } from '../../platform/http.ts';
 import type { Call, Handler } from '../call.ts';
-import { linkOf, type ManagerContext } from '../context.ts';
+import { linkGroups, linkOf, linksWith, type ManagerContext } from '../context.ts';
 import { CATALOGUE } from '../core/catalogue.ts';
 import { missingModels, modelRows } from '../core/models.ts';
 import type { PullView } from '../core/pull.ts';
 import type { RouteId } from '../core/routes.ts';
-import { Tags } from '../core/wire.ts';
+import { Tags, type Fleet } from '../core/wire.ts';
+import type { GatewayLink } from '../gateway-link.ts';
 
 const testPrompt = 'Hello! Please introduce yourself briefly.';
 const generateMsMax = 60_000;
@@ -36,20 +37,55 @@ interface ModelBody {
 
 /** As /api/tags, so that a client of the seed reads it, with desired apart from observed. */
 async function models(context: ManagerContext, call: Call): Promise<object> {
-  const link = linkOf(context, undefined);
-  const [tags, fleet, settings] = await Promise.all([
-    link.call('GET', { path: '/api/tags', credentials: call.caller.credentials, signal: call.signal }),
-    link.fleet(),
-    link.settings(),
-  ]);
-  if (tags.status !== 200) throw passedOn(link.name, tags.status, tags.text);
-  const desired = settings.declaredModels;
+  const [listed, sights] = await Promise.all([tags(context, call), context.sights.all()]);
+  const seen = sights.flatMap(({ name, fleet, desired }) => (fleet ? [{ name, fleet, desired }] : []));
+  const desired = [...new Set(sights.flatMap(sight => sight.desired))];
+  // Pods of two namespaces may have one name.
+  const fleets = seen.length < 2 ? seen.map(({ fleet }) => fleet) : seen.map(named);
   return {
-    ...Tags.parse(JSON.parse(tags.text)),
+    models: listed,
     desired,
-    missing: missingModels([fleet], desired),
-    rows: modelRows([fleet], desired),
+    missing: fleets.flatMap((fleet, at) => missingModels([fleet], seen[at]?.desired ?? [])),
+    rows: modelRows(fleets, desired),
   };
+}
+
+function named({ name, fleet }: { name: string; fleet: Fleet }): Fleet {
+  return {
+    ...fleet,
+    backends: fleet.backends.map(one => ({ ...one, name: `${name}/${one.name}` })),
+  };
+}
+
+/** What the caller's own key may see, of every fleet that answers it. */
+async function tags(context: ManagerContext, call: Call): Promise<unknown[]> {
+  const { credentials } = call.caller;
+  const ask = async (link: GatewayLink) => {
+    const answer = await link.call('GET', { path: '/api/tags', credentials, signal: call.signal });
+    if (answer.status !== 200) throw passedOn(link.name, answer.status, answer.text);
+    return Tags.parse(JSON.parse(answer.text)).models;
+  };
+  const groups = linkGroups(context);
+  const lists = await Promise.allSettled(groups.map(group => firstOf(group, ask)));
+  const [failed] = lists.flatMap(list => (list.status === 'rejected' ? [list.reason as Error] : []));
+  if (failed !== undefined && lists.every(list => list.status === 'rejected')) throw failed;
+  const found = lists.flatMap(list => (list.status === 'fulfilled' ? list.value : []));
+  return [...new Map(found.map(model => [model.name, model])).values()];
+}
+
+/** The next gateway of the fleet is asked where one is away. */
+async function firstOf<Value>(
+  links: readonly GatewayLink[],
+  ask: (link: GatewayLink) => Promise<Value>,
+): Promise<Value> {
+  const [link, ...others] = links;
+  if (link === undefined) throw new BigoError('gateway_away', 'No gateway is known yet.');
+  try {
+    return await ask(link);
+  } catch (error) {
+    if (others.length === 0 || !(error instanceof BigoError) || error.code !== 'gateway_away') throw error;
+    return firstOf(others, ask);
+  }
 }
 
 async function pull(context: ManagerContext, call: Call): Promise<object> {
@@ -77,7 +113,7 @@ async function pullCancel(context: ManagerContext, call: Call): Promise<object> 
     throw new BigoError('bad_request', 'Say which pull: id or model.');
   const found = await context.pulls.find(wanted(id, model));
   if (found === undefined) throw new BigoError('unknown_path', 'There is no such pull.');
-  return context.pulls.cancel(found) ?? found;
+  return context.pulls.cancel(found);
 }
 
 function wanted(id: string | undefined, model: string | undefined): { id?: string; model?: string } {
@@ -90,22 +126,23 @@ function unknownPull(model: string): Omit<PullView, 'status'> & { status: 'unkno
 }
 
 async function remove(context: ManagerContext, call: Call): Promise<object> {
-  const { model, gateway } = call.body as unknown as ModelBody;
-  const link = linkOf(context, gateway);
-  const answer = await link.call('DELETE', {
-    path: '/api/delete',
-    body: JSON.stringify({ model }),
-    credentials: call.caller.credentials,
-    signal: call.signal,
-    timeMsMax: deleteMsMax,
-  });
-  if (answer.status !== 200) throw passedOn(link.name, answer.status, answer.text);
+  const wish = call.body as unknown as ModelBody;
+  for (const link of await linksWith(context, wish)) {
+    const answer = await link.call('DELETE', {
+      path: '/api/delete',
+      body: JSON.stringify({ model: wish.model }),
+      credentials: call.caller.credentials,
+      signal: call.signal,
+      timeMsMax: deleteMsMax,
+    });
+    if (answer.status !== 200) throw passedOn(link.name, answer.status, answer.text);
+  }
   return { success: true };
 }
 
 async function generate(context: ManagerContext, call: Call): Promise<object> {
   const { model, prompt = testPrompt, gateway } = call.body as unknown as ModelBody & { prompt?: string };
-  const link = linkOf(context, gateway);
+  const link = await linkFor(context, { model, gateway });
   const answer = await link.call('POST', {
     path: '/api/generate',
     body: JSON.stringify({ model, prompt, stream: false }),
@@ -121,7 +158,7 @@ async function generate(context: ManagerContext, call: Call): Promise<object> {
 
 /** Line by line as it comes; the gateway's own words about backend and reason go with it. */
 async function chat(context: ManagerContext, call: Call): Promise<undefined> {
-  const link = linkOf(context, undefined);
+  const link = await linkFor(context, { model: modelOf(call.rawBody) });
   const { credentials } = call.caller;
   const answer = await link.lines({
     path: '/api/chat',
@@ -139,6 +176,22 @@ async function chat(context: ManagerContext, call: Call): Promise<undefined> {
   res.flushHeaders();
   await writeLines(res, answer, call.signal);
   return undefined;
+}
+
+async function linkFor(
+  context: ManagerContext,
+  wish: { readonly model: string; readonly gateway?: string | undefined },
+): Promise<GatewayLink> {
+  return (await linksWith(context, wish))[0] ?? linkOf(context, wish.gateway);
+}
+
+/** What is wrong with the body, the gateway says. */
+function modelOf(body: string): string {
+  try {
+    return String((JSON.parse(body) as { model?: unknown } | null)?.model ?? '');
+  } catch {
+    return '';
+  }
 }
 
 async function writeLines(res: ServerResponse, answer: HttpLines, signal: AbortSignal): Promise<void> {

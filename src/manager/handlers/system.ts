@@ -1,13 +1,11 @@
 // Health, fleets, requests, settings, drain, and what needs a cluster. Never says healthy when no gateway answers.
-import { BigoError } from '../../api/errors.ts';
 import { sendJson, type Call, type Handler } from '../call.ts';
 import { linkOf, type ManagerContext } from '../context.ts';
-import { gpuStatus, recommendations } from '../core/gpu.ts';
+import { gpuStatus, recommendations, type GpuStatus } from '../core/gpu.ts';
 import { openApi } from '../core/openapi.ts';
-import { problemsOf, type GatewaySight } from '../core/problems.ts';
+import { clusterProblems, problemsOf } from '../core/problems.ts';
 import type { RouteId } from '../core/routes.ts';
-import type { GatewayLink } from '../gateway-link.ts';
-import type { HealthReport } from '../types.ts';
+import type { HealthReport } from '../core/schemas.ts';
 
 const rowsMax = 1_000;
 const reportsShown = 200;
@@ -17,9 +15,6 @@ export function systemHandlers(context: ManagerContext): Partial<Record<RouteId,
     health: call => health(context, call),
     whoami: async ({ caller }) => ({ tenant: caller.tenant, role: caller.role, keys: caller.keys }),
     openapi: async call => openApi({ version: context.version, server: call.prefix }),
-    deployments: async () => ({ success: true, models: [], count: 0, note: outside }),
-    deploy: () => needsCluster(),
-    undeploy: () => needsCluster(),
     gpu: () => gpu(context),
     report: call => report(context, call),
     reports: async call => {
@@ -38,14 +33,6 @@ export function systemHandlers(context: ManagerContext): Partial<Record<RouteId,
   };
 }
 
-const outside = 'This manager runs outside a cluster: there are no OllamaDeployment resources here.';
-
-function needsCluster(): Promise<never> {
-  return Promise.reject(
-    new BigoError('not_implemented', `${outside} On this machine \`bigo up\` and \`bigo pull\` do the same.`),
-  );
-}
-
 async function health(context: ManagerContext, call: Call): Promise<undefined> {
   const gateways = await Promise.all(
     context.links.map(async link => {
@@ -56,16 +43,29 @@ async function health(context: ManagerContext, call: Call): Promise<undefined> {
       return { name: link.name, url: link.address.url, answers: error === '', error };
     }),
   );
-  const isHealthy = gateways.some(gateway => gateway.answers);
+  const { cluster } = context;
+  const kubernetes = cluster === undefined ? 'not used' : cluster.error === '' ? 'connected' : 'disconnected';
+  // A cluster without a gateway may still be well: its Ollamas are asked directly.
+  const answers =
+    gateways.some(gateway => gateway.answers) || (cluster !== undefined && gateways.length === 0);
+  const isHealthy = answers && kubernetes !== 'disconnected';
   const status = isHealthy ? 'healthy' : 'unhealthy';
-  sendJson(call.res, isHealthy ? 200 : 503, { status, kubernetes: 'not used', gateways });
+  sendJson(call.res, isHealthy ? 200 : 503, { status, kubernetes, gateways });
   return undefined;
 }
 
 async function gpu(context: ManagerContext): Promise<object> {
-  const fleets = await Promise.all(context.links.map(link => link.fleet()));
-  const status = gpuStatus(fleets);
+  const status = await gpuNow(context);
   return { success: true, gpu_info: status, recommendations: recommendations(status) };
+}
+
+/** Memory of the nodes' GPUs, and what the models that are loaded take of it. */
+export async function gpuNow(context: ManagerContext): Promise<GpuStatus> {
+  const sights = await context.sights.all();
+  return gpuStatus(
+    sights.flatMap(({ fleet: seen }) => seen ?? []),
+    context.cluster?.gpus,
+  );
 }
 
 async function report(context: ManagerContext, call: Call): Promise<object> {
@@ -77,17 +77,9 @@ async function report(context: ManagerContext, call: Call): Promise<object> {
 }
 
 async function problems(context: ManagerContext): Promise<object> {
-  const sights = await Promise.all(context.links.map(sightOf));
-  return { success: true, problems: problemsOf(sights) };
-}
-
-async function sightOf(link: GatewayLink): Promise<GatewaySight> {
-  try {
-    const [seen, { declaredModels }] = await Promise.all([link.fleet(), link.settings()]);
-    return { name: link.name, fleet: seen, error: '', desired: declaredModels };
-  } catch (error) {
-    return { name: link.name, fleet: undefined, error: (error as Error).message, desired: [] };
-  }
+  const { cluster } = context;
+  const found = problemsOf(await context.sights.all());
+  return { success: true, problems: [...clusterProblems(cluster?.error ?? ''), ...found] };
 }
 
 async function fleet(context: ManagerContext): Promise<object> {
@@ -131,5 +123,18 @@ async function settings(context: ManagerContext): Promise<object> {
 
 async function drain(context: ManagerContext, call: Call): Promise<object> {
   const wish = call.body as unknown as { backend: string; drain: boolean; gateway?: string };
-  return { success: true, ...(await linkOf(context, wish.gateway).drain(wish.backend, wish.drain)) };
+  const { fleetName } = linkOf(context, wish.gateway);
+  // Each gateway of the fleet sends to this backend.
+  const links = context.links.filter(link => link.fleetName === fleetName);
+  const answers = await Promise.allSettled(links.map(link => link.drain(wish.backend, wish.drain)));
+  const done = answers.flatMap(answer => (answer.status === 'fulfilled' ? [answer.value] : []));
+  const [failed] = answers.flatMap(answer => (answer.status === 'rejected' ? [answer.reason as Error] : []));
+  if (failed !== undefined) throw failed;
+  const sum = (values: number[]): number => values.reduce((a, b) => a + b, 0);
+  return {
+    success: true,
+    state: done.find(({ state }) => state === 'draining')?.state ?? done[0]?.state,
+    inFlight: sum(done.map(({ inFlight }) => inFlight)),
+    queued: sum(done.map(({ queued }) => queued)),
+  };
 }

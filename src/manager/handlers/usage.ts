@@ -8,10 +8,14 @@ const hoursShown = 24;
 const hourMs = 3_600_000;
 
 export function usageHandlers(context: ManagerContext): Partial<Record<RouteId, Handler>> {
-  const { store, clock } = context;
+  const { store, clock, sync } = context;
   return {
-    usage: async () => ({ success: true, models: Object.fromEntries(await store.read()) }),
+    usage: async () => {
+      await sync.current();
+      return { success: true, models: Object.fromEntries(await store.read()) };
+    },
     ranking: async () => {
+      await sync.current();
       const { total, models } = ranking(await store.read());
       return { success: true, total_requests: total, models };
     },
@@ -22,13 +26,16 @@ export function usageHandlers(context: ManagerContext): Partial<Record<RouteId, 
       return { success: true, model, current_count: (await store.read()).get(model)?.requests ?? 0 };
     },
     reset: async () => {
+      // What was served before must not come back after it.
+      await sync.current();
       await store.reset();
       return { success: true };
     },
   };
 }
 
-async function history({ store, clock }: ManagerContext, call: Call): Promise<object> {
+async function history({ store, clock, sync }: ManagerContext, call: Call): Promise<object> {
+  await sync.current();
   const { hours = hoursShown } = call.query as { hours?: number };
   const from = new Date(Date.parse(clock.wallIso()) - hours * hourMs).toISOString().slice(0, 13);
   return { success: true, hours: await store.history(from) };
