@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import axe from 'axe-core';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { find } from '../../tools/parts.ts';
@@ -14,6 +15,7 @@ const waitMsMax = 60_000;
 /** A `bigo up` that was forgotten ends after this. */
 export const upMsMax = 300_000;
 const settleMs = 250;
+const lookMs = 50;
 
 export const looks = [
   { name: 'wide-light', width: 1600, height: 950, scheme: 'light' },
@@ -25,6 +27,19 @@ export type Look = (typeof looks)[number];
 
 export async function startBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: (await find('chromium')) ?? 'chromium', args: ['--no-sandbox'] });
+}
+
+/** A state of something else than the page, looked at until it holds. */
+export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
+  const endMs = performance.now() + waitMsMax;
+  while (!(await holds())) {
+    assert.ok(performance.now() < endMs, what);
+    await sleep(lookMs);
+  }
+}
+
+function escaped(words: string): string {
+  return words.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
 /** What a page must never do: fail, log an error, break the policy, ask another host. */
@@ -62,9 +77,17 @@ export class Watched {
     return this.page.getByTestId(testId);
   }
 
+  /** The page of this name is what is shown, not the one before it. */
   async go(name: string): Promise<void> {
-    await this.id(`nav-${name}`).click();
-    await this.page.locator('h1').waitFor();
+    const link = this.id(`nav-${name}`);
+    await link.click();
+    await this.page.locator('h1', { hasText: await link.innerText() }).waitFor();
+  }
+
+  /** Waits for the words: what is told by events or looked up again comes a little later. */
+  async shows(testId: string, words: string | RegExp): Promise<void> {
+    const exact = typeof words === 'string' ? new RegExp(`^\\s*${escaped(words)}\\s*$`) : words;
+    await this.id(testId).filter({ hasText: exact }).first().waitFor();
   }
 
   /** What a page asks at its start is there. */

@@ -4,6 +4,8 @@ import { ApiError, ask, lines, open } from './api.ts';
 import type { Fleet, Pull, RequestRow, Stats } from './types.ts';
 
 export interface GatewaySight {
+  /** Gateways of one fleet look at the same backends. */
+  fleetName: string;
   url: string;
   error: string;
   fleet: Fleet | undefined;
@@ -85,8 +87,13 @@ async function follow(signal: AbortSignal): Promise<boolean> {
 
 function take(name: string, value: any): void {
   if (name === 'fleet') {
-    const { gateway, url, error, fleet } = value;
-    live.gateways[gateway] = { url, error, fleet: fleet ?? undefined };
+    const { gateway, fleetName = gateway, url, error, fleet } = value;
+    live.gateways[gateway] = { fleetName, url, error, fleet: fleet ?? undefined };
+  } else if (name === 'gateways') {
+    for (const gone of Object.keys(live.gateways).filter(known => !value.names.includes(known))) {
+      delete live.gateways[gone];
+      delete live.stats[gone];
+    }
   } else if (name === 'stats') {
     const { gateway, ...stats } = value;
     live.stats[gateway] = stats;

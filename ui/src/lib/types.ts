@@ -100,6 +100,8 @@ export interface ModelPlace {
   inFlight: number;
   slots: number;
   sizeVramBytes: number;
+  percent?: number;
+  message?: string;
 }
 export interface ModelRow {
   name: string;
