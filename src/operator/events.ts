@@ -12,6 +12,8 @@ export interface EventOptions {
   readonly client: Pick<KubeClient, 'create' | 'merge'>;
   readonly clock: Clock;
   readonly identity: string;
+  /** An Event is a write too: none without the lease. */
+  readonly lease: { readonly isLeader: boolean };
   readonly log: Log;
   readonly onEvent?: () => void;
 }
@@ -36,6 +38,7 @@ export class EventRecorder {
   }
 
   async record(regarding: KubeObject, wish: EventWish): Promise<void> {
+    if (!this.options.lease.isLeader) return;
     const key = `${regarding.metadata.uid ?? ''} ${wish.reason} ${wish.note}`;
     const nowMs = this.options.clock.nowMs();
     const before = this.known.get(key);

@@ -202,10 +202,7 @@ export class Reconciler {
     );
     cache.set(DEPLOYMENT_RESOURCE, trim(DEPLOYMENT_RESOURCE)({ ...written, apiVersion, kind }));
     this.progressAtMs.set(key, nowMs());
-    for (const wish of eventsOf(before, status)) {
-      mayWrite();
-      await events.record(object, wish);
-    }
+    for (const wish of eventsOf(before, status)) await events.record(object, wish);
     return undefined;
   }
 

@@ -5,7 +5,8 @@ export const operatorUnused: Readonly<Record<string, string>> = {
   'update llm.geeper.io/ollamadeployments/finalizers':
     'owner references that block a deletion ask for it; the check writes no audit line of its own',
   'get /pods': 'gateways may do it, and nobody may grant more than he has',
-  'delete /pods': 'a pod that its set waits for in vain is taken away after 30 s: src/operator/core/status',
+  'delete /pods': 'stuck pods and those of lost nodes: rollout.test.ts',
+  'patch llm.geeper.io/ollamadeployments/scale': 'autoscaling by the operator: rollout.test.ts',
 };
 
 export const gatewayUnused: Readonly<Record<string, string>> = {
