@@ -213,6 +213,11 @@ const kubernetes = z.strictObject({
     'Name of the models folder that these pods share. Absent = each has its own.',
     backendName().optional(),
   ),
+  writer_selector: keyed(
+    'text',
+    'Label selector of the pod that alone may write into the folder that `store` names. Absent = each pod may.',
+    text('must be a label selector').optional(),
+  ),
   gateway_selector: keyed(
     'text',
     'Label selector of the gateways that share these pods. Absent = this gateway is alone.',

@@ -69,6 +69,8 @@ export interface BackendSpec {
   readonly slots?: number;
   /** Backends with the same store share one models folder; default = name. */
   readonly store: string;
+  /** read = its models folder is mounted read-only · write = it only changes models and is sent no request; absent = it does both. */
+  readonly access?: 'read' | 'write';
   /** Backends of one class are equally fast; learned times are shared in it. Default: `default`. */
   readonly class: string;
   /** Extra request headers, e.g. a bearer token, sent to this backend only. */

@@ -26,6 +26,8 @@ export interface KubernetesDiscovery {
   readonly slots?: number;
   /** Absent = each pod has a models folder of its own. */
   readonly store?: string;
+  /** Pods that alone may write into that folder, and serve no request; absent = each of the others may. */
+  readonly writerSelector?: string;
   /** Gateways that share the pods; absent = this one is alone. */
   readonly gatewaySelector?: string;
   /** Label of the metric that the fleet is scaled by. */

@@ -171,5 +171,5 @@ class PolledFleet implements Fleet {
 }
 
 function placeOf(spec: BackendSpec): string {
-  return JSON.stringify([spec.name, spec.url, spec.store, spec.ca, spec.headers]);
+  return JSON.stringify([spec.name, spec.url, spec.store, spec.access, spec.ca, spec.headers]);
 }

@@ -197,3 +197,13 @@ test('another selector is followed live, and until its first list the old pods s
   assert.deepEqual(names(), ['p-0']);
   await until(({ specs }) => specs.length === 1 && specs[0]?.name === 'q-0');
 });
+
+test('the pod that alone may write is told apart, and nothing is told before it was looked for', async () => {
+  const api = await anApi();
+  putPod(api, 'p-0');
+  putPod(api, 'w-0', { app: 'writer' });
+  const { discovery, until } = follow(api, { store: 'shared', writerSelector: 'app=writer' });
+  await until(({ specs }) => specs.map(({ access }) => access).join() === 'read,write');
+  discovery.use({ selector: 'app=ollama', port: 11_434, store: 'shared' });
+  await until(({ specs }) => specs.length === 1 && specs[0]?.access === undefined);
+});

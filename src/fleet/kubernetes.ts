@@ -29,6 +29,7 @@ export class PodDiscovery {
   #wish: KubernetesDiscovery;
   #pods: PodWatch;
   #gateways: PodWatch | undefined;
+  #writers: PodWatch | undefined;
   #before: readonly PodView[] = [];
   #told = '';
   #latest: PodBackends = { specs: [], draining: new Set() };
@@ -39,12 +40,13 @@ export class PodDiscovery {
     this.#options = options;
     this.#wish = wish;
     this.#pods = this.#watch(wish.selector);
-    this.#gateways = this.#watchGateways();
+    this.#gateways = this.#watchIf(wish.gatewaySelector);
+    this.#writers = this.#watchIf(wish.writerSelector);
   }
 
   /** Every pod that there is was told of. */
   get isSynced(): boolean {
-    return this.#pods.isSynced;
+    return this.#pods.isSynced && (this.#writers?.isSynced ?? true);
   }
 
   /** Resolves with the first list, or when it failed. */
@@ -59,33 +61,39 @@ export class PodDiscovery {
   start(): void {
     this.#pods.start();
     this.#gateways?.start();
+    this.#writers?.start();
   }
 
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
-    await Promise.all([this.#pods.stop(), this.#gateways?.stop()]);
+    await Promise.all([this.#pods.stop(), this.#gateways?.stop(), this.#writers?.stop()]);
   }
 
   /** Live reload: only another selector or namespace begins anew. */
   use(wish: KubernetesDiscovery): void {
     const old = this.#wish;
     this.#wish = wish;
-    if (old.selector !== wish.selector || old.namespace !== wish.namespace) {
+    const isElsewhere = old.namespace !== wish.namespace;
+    if (isElsewhere || old.selector !== wish.selector) {
       void this.#pods.stop();
       this.#pods = this.#watch(wish.selector);
       this.#pods.start();
     }
-    if (old.gatewaySelector !== wish.gatewaySelector || old.namespace !== wish.namespace) {
+    if (isElsewhere || old.gatewaySelector !== wish.gatewaySelector) {
       void this.#gateways?.stop();
-      this.#gateways = this.#watchGateways();
+      this.#gateways = this.#watchIf(wish.gatewaySelector);
       this.#gateways?.start();
+    }
+    if (isElsewhere || old.writerSelector !== wish.writerSelector) {
+      void this.#writers?.stop();
+      this.#writers = this.#watchIf(wish.writerSelector);
+      this.#writers?.start();
     }
     this.#tell();
   }
 
-  #watchGateways(): PodWatch | undefined {
-    const { gatewaySelector } = this.#wish;
-    return gatewaySelector === undefined ? undefined : this.#watch(gatewaySelector);
+  #watchIf(selector: string | undefined): PodWatch | undefined {
+    return selector === undefined ? undefined : this.#watch(selector);
   }
 
   #watch(selector: string): PodWatch {
@@ -102,15 +110,16 @@ export class PodDiscovery {
   }
 
   #tell(): void {
-    if (!this.#pods.isSynced) return;
-    const { pods } = this.#pods;
+    if (!this.isSynced) return;
+    const writers = this.#writers?.pods;
+    const pods = [...this.#pods.pods, ...(writers ?? [])];
     const { log, wallMs, onChange } = this.#options;
     const replaced = replacedNames(this.#before, pods);
     this.#before = pods;
     const draining = drainingOf(pods, wallMs());
     this.#wakeAt(draining.changesAtMs);
     const gateways = readyGateways(this.#gateways?.pods ?? []);
-    const specs = backendsOf(pods, this.#wish, gateways);
+    const specs = backendsOf({ pods: this.#pods.pods, writers }, this.#wish, gateways);
     // What was known of the old pod must not be believed of the new one.
     if (replaced.size > 0)
       onChange({ specs: specs.filter(spec => !replaced.has(spec.name)), draining: draining.names });

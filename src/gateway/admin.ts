@@ -201,6 +201,8 @@ export class AdminServer {
         families.bigo_in_flight.with(backend.name).value = backend.inFlight;
       }
       for (const backend of context.fleet.snapshot().backends) {
+        // It serves no request, so it must not hide that nobody does.
+        if (backend.spec.access === 'write') continue;
         families.bigo_backend_up.with(backend.spec.name).value = backend.state === 'up' ? 1 : 0;
         families.bigo_backend_draining.with(backend.spec.name).value = backend.draining ? 1 : 0;
       }

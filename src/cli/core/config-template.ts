@@ -29,6 +29,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   'gateway.kubernetes.agent_port': '11435',
   'gateway.kubernetes.slots': '4',
   'gateway.kubernetes.store': 'shared',
+  'gateway.kubernetes.writer_selector': 'app.kubernetes.io/name=ollama-writer',
   'gateway.kubernetes.gateway_selector': 'app.kubernetes.io/name=bigo-gateway',
   'gateway.kubernetes.fleet': 'chat',
   'gateway.tls.cert_file': 'tls.crt',

@@ -66,6 +66,7 @@ const VALUES: Readonly<Record<string, readonly [good: unknown, bad: unknown]>> =
   'gateway.kubernetes.agent_port': [11_435, 70_000],
   'gateway.kubernetes.slots': [4, 0],
   'gateway.kubernetes.store': ['shared', ' '],
+  'gateway.kubernetes.writer_selector': ['app.kubernetes.io/name=ollama-writer', ''],
   'gateway.kubernetes.gateway_selector': ['app.kubernetes.io/name=bigo-gateway', ''],
   'gateway.kubernetes.fleet': ['chat', ''],
   'gateway.tls.cert_file': ['cert.pem', ''],

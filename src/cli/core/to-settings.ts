@@ -46,9 +46,11 @@ function optionalSettings(gateway: Config['gateway']): Partial<GatewaySettings> 
 
 /** Watching pods is asked for by naming them. */
 function toKubernetes(wish: Config['gateway']['kubernetes']): { kubernetes?: KubernetesDiscovery } {
-  const { selector, port, agent_port: agentPort, gateway_selector: gatewaySelector, ...rest } = wish;
+  const { selector, port, agent_port: agentPort, ...more } = wish;
+  const { gateway_selector: gatewaySelector, writer_selector: writerSelector, ...rest } = more;
   if (selector === undefined) return {};
-  return { kubernetes: { selector, port, ...definedOnly({ ...rest, agentPort, gatewaySelector }) } };
+  const named = definedOnly({ ...rest, agentPort, gatewaySelector, writerSelector });
+  return { kubernetes: { selector, port, ...named } };
 }
 
 function toTimeLimits(time: Config['gateway']['time']): GatewaySettings['time'] {

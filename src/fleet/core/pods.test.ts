@@ -37,7 +37,7 @@ test('a pod is a candidate as soon as it has an address, ready or not, and no mo
   assert.equal(podView(anObject({ phase: 'Failed', podIP: '10.0.0.1' })), undefined);
   const view = podView(anObject({ phase: 'Running', podIP: '10.0.0.1' }));
   assert.equal(view?.isReady, false);
-  assert.deepEqual(backendsOf(view === undefined ? [] : [view], { port: 11_434 }, 1), [
+  assert.deepEqual(backendsOf({ pods: view === undefined ? [] : [view] }, { port: 11_434 }, 1), [
     { name: 'p', url: 'http://10.0.0.1:11434', store: 'p', class: 'default' },
   ]);
 });
@@ -81,5 +81,23 @@ test('gateways that are ready share the slots; a gateway counts at least itself'
       const share = shareOf(slots, gateways);
       assert.ok(share >= 1 && share * gateways >= slots && (share - 1) * gateways < slots);
     }),
+  );
+});
+
+test('where one pod alone may write, it serves no request and the others change no model', () => {
+  const found = { pods: [aPod('p-1'), aPod('p-0')], writers: [aPod('a-writer-0')] };
+  const specs = backendsOf(found, { port: 11_434, store: 'shared' }, 1);
+  assert.deepEqual(
+    specs.map(({ name, access, store }) => [name, access, store]),
+    [
+      ['p-0', 'read', 'shared'],
+      ['p-1', 'read', 'shared'],
+      ['a-writer-0', 'write', 'shared'],
+    ],
+  );
+  const none = backendsOf({ ...found, writers: [] }, { port: 11_434, store: 'shared' }, 1);
+  assert.ok(
+    none.every(({ access }) => access === 'read'),
+    'a writer that is away is not replaced by a reader',
   );
 });

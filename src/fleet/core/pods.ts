@@ -43,22 +43,32 @@ export function urlOf(address: string, port: number): string {
   return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
-/** Named like their pods, in the order of their names. */
+export interface FoundPods {
+  readonly pods: readonly PodView[];
+  /** Undefined = each of the others may write into its models folder. */
+  readonly writers?: readonly PodView[] | undefined;
+}
+
+/** Named like their pods, in the order of their names; writers last. */
 export function backendsOf(
-  pods: readonly PodView[],
+  { pods, writers }: FoundPods,
   wish: Pick<KubernetesDiscovery, 'port' | 'slots' | 'store'>,
   gateways: number,
 ): BackendSpec[] {
   const { port, slots, store } = wish;
-  return [...pods]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, address }) =>
-      makeBackendSpec(urlOf(address, port), {
-        name,
-        ...(store === undefined ? {} : { store }),
-        ...(slots === undefined ? {} : { slots: shareOf(slots, gateways) }),
-      }),
-    );
+  const shared = store === undefined ? {} : { store };
+  const share = slots === undefined ? {} : { slots: shareOf(slots, gateways) };
+  const specOf = ({ name, address }: PodView) =>
+    makeBackendSpec(urlOf(address, port), { name, ...shared, ...share });
+  const access = writers === undefined ? {} : { access: 'read' as const };
+  return [
+    ...byName(pods).map(pod => ({ ...specOf(pod), ...access })),
+    ...byName(writers ?? []).map(pod => ({ ...specOf(pod), access: 'write' as const })),
+  ];
+}
+
+function byName(pods: readonly PodView[]): PodView[] {
+  return [...pods].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Gateways know nothing of each other's requests: together they use all slots, and at most one too many each. */

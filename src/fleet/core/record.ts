@@ -78,7 +78,7 @@ export function newRecord(spec: BackendSpec, nowMs: number): BackendRecord {
       spec,
       state: 'unknown',
       stateSinceMs: nowMs,
-      draining: false,
+      draining: spec.access === 'write',
       version: undefined,
       polledAtMs: undefined,
       models: new Map(),
@@ -113,8 +113,10 @@ export function observe(record: BackendRecord, seen: Observation, context: Conte
       return withView(record, { models: withFacts(record.view.models, seen.byDigest) });
     case 'forget':
       return forget(record, seen.key, context);
-    case 'draining':
-      return record.view.draining === seen.on ? record : withView(record, { draining: seen.on });
+    case 'draining': {
+      const draining = seen.on || record.view.spec.access === 'write';
+      return record.view.draining === draining ? record : withView(record, { draining });
+    }
     case 'spec':
       return withView(record, { spec: seen.spec });
     case 'ask':

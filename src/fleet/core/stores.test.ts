@@ -7,13 +7,26 @@ import { holdersOf, storeName, storesOf, storesWith } from './stores.ts';
 
 function backend(
   name: string,
-  change: { store?: string; state?: BackendState; draining?: boolean; models?: string[]; known?: boolean },
+  change: {
+    store?: string;
+    state?: BackendState;
+    draining?: boolean;
+    models?: string[];
+    known?: boolean;
+    access?: 'read' | 'write';
+  },
 ): BackendView {
   const models = (change.models ?? []).map(model =>
     modelFromTag({ name: model, digest: 'd' }, () => undefined),
   );
   return {
-    spec: { name, url: `http://${name}`, store: change.store ?? name, class: 'default' },
+    spec: {
+      name,
+      url: `http://${name}`,
+      store: change.store ?? name,
+      class: 'default',
+      ...(change.access === undefined ? {} : { access: change.access }),
+    },
     state: change.state ?? 'up',
     stateSinceMs: 0,
     draining: change.draining ?? false,
@@ -86,4 +99,13 @@ test('names of backends choose their stores; without names every store is meant'
     [['s'], ['c']],
   );
   assert.equal(storesWith(stores, undefined).reachable.length, 2);
+});
+
+test('a backend that may only read is never the writer, also when the writer is away', () => {
+  const reader = backend('a', { store: 's', access: 'read' });
+  const writer = (state: BackendState) =>
+    backend('w', { store: 's', access: 'write', draining: true, state });
+  assert.equal(storesOf(snapshot(reader, writer('up')))[0]?.writer?.spec.name, 'w');
+  assert.equal(storesOf(snapshot(reader, writer('down')))[0]?.writer, undefined);
+  assert.equal(storesOf(snapshot(reader))[0]?.writer, undefined);
 });

@@ -6,7 +6,7 @@ export interface Store {
   readonly id: string;
   /** In the order of the configuration; never a loop. */
   readonly backends: readonly BackendView[];
-  /** The first usable one by name, a draining one only if there is no other; undefined = the store cannot be reached. */
+  /** The first usable one by name that may write, a draining one only if there is no other; undefined = the store cannot be reached. */
   readonly writer: BackendView | undefined;
   /** Its models were read at least once. */
   readonly known: boolean;
@@ -31,7 +31,7 @@ export function storesOf(snapshot: FleetSnapshot): Store[] {
 
 function writerOf(backends: readonly BackendView[]): BackendView | undefined {
   const usable = backends
-    .filter(backend => backend.state === 'up')
+    .filter(backend => backend.state === 'up' && backend.spec.access !== 'read')
     .toSorted((a, b) => (a.spec.name < b.spec.name ? -1 : 1));
   return usable.find(backend => !backend.draining) ?? usable[0];
 }

@@ -56,6 +56,7 @@ function gatewayFile(context: Context, gateway: Gateway): Record<string, unknown
         agent_port: PORTS.agent,
         slots: ollama.settings.numParallel,
         store: isShared ? context.names.models : undefined,
+        writer_selector: isShared ? selectorText(selectorOf(name, 'writer')) : undefined,
         gateway_selector: selectorText(selectorOf(name, 'gateway')),
         fleet: name,
       },
