@@ -1,9 +1,8 @@
 // The pods that a label selector finds: listed, then watched, for as long as the gateway runs.
 // Never forgets pods because the API server is away: the last ones that were known stay until a list says otherwise.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject } from '../api/kube-object.ts';
 import type { KubeClient } from '../platform/kube/client.ts';
-import { KubeError } from '../platform/kube/kube-error.ts';
+import { Reflector } from '../platform/kube/reflector.ts';
 import { podView, type PodView } from './core/pods.ts';
 import type { Log } from './types.ts';
 
@@ -20,23 +19,29 @@ export interface PodWatchOptions {
 
 const POD = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', isNamespaced: true };
 const podsMax = 1_000;
-const pageItems = 500;
-const watchSeconds = 300;
-const silenceMsMax = 315_000;
-const backoffMsMin = 500;
-const backoffMsMax = 15_000;
+const limits = { watchSecondsMin: 240, watchSecondsMax: 300, backoffMsMin: 500, backoffMsMax: 15_000 };
 
 export class PodWatch {
   readonly #options: PodWatchOptions;
   readonly #stop = new AbortController();
+  readonly #reflector: Reflector;
   #pods: ReadonlyMap<string, PodView> = new Map();
-  #version: string | undefined;
-  #failures = 0;
   #isSynced = false;
   #running: Promise<void> | undefined;
 
   constructor(options: PodWatchOptions) {
+    const { client, namespace, selector: labelSelector, rng, log, onFailed } = options;
     this.#options = options;
+    this.#reflector = new Reflector({
+      ...{ client, rng, log, onFailed, limits },
+      scope: { kind: POD, namespace, labelSelector },
+      trim: pod => pod,
+      cache: {
+        replace: (_kind, _namespace, pods) => this.#replace(pods),
+        set: (_kind, pod) => this.#take(pod, false),
+        delete: (_kind, pod) => this.#take(pod, true),
+      },
+    });
   }
 
   /** The first list has come. */
@@ -49,7 +54,7 @@ export class PodWatch {
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    this.#running ??= this.#reflector.run(this.#stop.signal);
   }
 
   async stop(): Promise<void> {
@@ -57,58 +62,13 @@ export class PodWatch {
     await this.#running;
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        this.#version ??= await this.#list();
-        await this.#watch(this.#version);
-      } catch (error) {
-        if (!signal.aborted) this.#failed(error);
-      }
-      if (this.#failures > 0) await this.#pause();
-    }
-  }
-
-  async #list(): Promise<string> {
-    const { client, namespace, selector: labelSelector } = this.#options;
-    const items: KubeObject[] = [];
-    let continueToken: string | undefined;
-    do {
-      const page = await client.list(
-        { kind: POD, namespace, labelSelector },
-        { limit: pageItems, ...(continueToken === undefined ? {} : { continueToken }) },
-      );
-      items.push(...page.items);
-      continueToken = page.continueToken;
-      if (continueToken === undefined) {
-        this.#replace(items.slice(0, podsMax));
-        return page.resourceVersion;
-      }
-    } while (items.length < podsMax);
-    throw new RangeError(`the selector ${labelSelector} finds more than ${podsMax} pods`);
-  }
-
-  #replace(items: readonly KubeObject[]): void {
-    const views = items.map(podView).filter(pod => pod !== undefined);
+  #replace(pods: readonly KubeObject[]): void {
+    const { selector } = this.#options;
+    if (pods.length > podsMax)
+      throw new RangeError(`the selector ${selector} finds more than ${podsMax} pods`);
+    const views = pods.map(podView).filter(pod => pod !== undefined);
     this.#isSynced = true;
-    this.#failures = 0;
     this.#swap(new Map(views.map(pod => [pod.name, pod])));
-  }
-
-  async #watch(resourceVersion: string): Promise<void> {
-    const { client, namespace, selector: labelSelector } = this.#options;
-    const scope = { kind: POD, namespace, labelSelector };
-    const limits = { timeoutSeconds: watchSeconds, idleMsMax: silenceMsMax, signal: this.#stop.signal };
-    let events = 0;
-    for await (const { type, object } of client.watch(scope, { resourceVersion, ...limits })) {
-      events += 1;
-      this.#failures = 0;
-      this.#version = object.metadata.resourceVersion ?? this.#version;
-      if (type !== 'BOOKMARK') this.#take(object, type === 'DELETED');
-    }
-    // A server that ends each watch at once must not be asked again at once.
-    if (events === 0) this.#failures += 1;
   }
 
   #take(object: KubeObject, isGone: boolean): void {
@@ -122,21 +82,5 @@ export class PodWatch {
   #swap(pods: ReadonlyMap<string, PodView>): void {
     this.#pods = pods;
     this.#options.onChange();
-  }
-
-  #failed(error: unknown): void {
-    this.#failures += 1;
-    const known = error instanceof KubeError ? error : undefined;
-    // Only a cut connection leaves no doubt that the last version still holds.
-    if (known === undefined || known.code !== 0 || known.reason === 'Silent') this.#version = undefined;
-    const fields = { error: String(error), code: known?.code, pods: this.#pods.size };
-    this.#options.log.warn(fields, 'the API server does not tell of pods: the last known ones stay');
-    this.#options.onFailed();
-  }
-
-  async #pause(): Promise<void> {
-    const wholeMs = Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(this.#failures - 1, 10));
-    const waitMs = wholeMs * (0.5 + this.#options.rng() / 2);
-    await sleep(waitMs, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
   }
 }

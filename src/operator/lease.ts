@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { KubeClient } from '../platform/kube/client.ts';
 import { kubeCode } from '../platform/kube/kube-error.ts';
-import { pause } from './backoff.ts';
+import { pause } from '../platform/backoff.ts';
 import {
   LEASE_TIMES,
   leaseMove,

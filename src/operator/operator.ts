@@ -13,7 +13,7 @@ import type { KubeKind } from '../platform/kube/paths.ts';
 import type { Log } from '../platform/log.ts';
 import { startAdmin } from './admin.ts';
 import { AgentPoller } from './agents.ts';
-import { Backoff, pause } from './backoff.ts';
+import { Backoff, pause } from '../platform/backoff.ts';
 import { Cache, type CacheChange, objectKey } from './cache.ts';
 import { createClusterView, isServed } from './cluster-view.ts';
 import { Controller } from './controller.ts';
@@ -27,7 +27,7 @@ import { CHILD_KINDS, DEPLOYMENT_RESOURCE, NODE, OPTIONAL_KINDS, POD, STORAGE_CL
 import { LeaderLease } from './lease.ts';
 import { createOperatorMetrics, type OperatorMetrics } from './metrics.ts';
 import { Reconciler } from './reconcile.ts';
-import { Reflector, type ReflectorLimits } from './reflector.ts';
+import { Reflector, type ReflectorLimits } from '../platform/kube/reflector.ts';
 import { Autoscaler, type ScaleIntervals } from './scale.ts';
 import { SecretReader } from './secrets.ts';
 

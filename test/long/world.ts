@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { KubeObject } from '../../src/api/kube-object.ts';
 import { CLUSTER_RULES, LEASE_RULES, OPERATOR_RULES } from '../../src/operator/core/rbac.ts';
-import { Reflector } from '../../src/operator/reflector.ts';
+import { Reflector } from '../../src/platform/kube/reflector.ts';
 import { createKubeClient } from '../../src/platform/kube/client.ts';
 import { silentLog } from '../../src/platform/log.ts';
 import { type AuditEntry, writeVerbs } from '../cluster/tools/audit.ts';

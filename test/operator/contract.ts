@@ -7,7 +7,7 @@ import type { KubeObject } from '../../src/api/kube-object.ts';
 import { Cache } from '../../src/operator/cache.ts';
 import { difference } from '../../src/operator/core/subset.ts';
 import { trim } from '../../src/operator/kinds.ts';
-import { Reflector } from '../../src/operator/reflector.ts';
+import { Reflector } from '../../src/platform/kube/reflector.ts';
 import type { KubeClient } from '../../src/platform/kube/client.ts';
 import { KubeError } from '../../src/platform/kube/kube-error.ts';
 import type { KubeKind } from '../../src/platform/kube/paths.ts';

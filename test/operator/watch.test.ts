@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Cache, type CacheChange } from '../../src/operator/cache.ts';
-import { Reflector } from '../../src/operator/reflector.ts';
+import { Reflector } from '../../src/platform/kube/reflector.ts';
 import { createKubeClient } from '../../src/platform/kube/client.ts';
 import { kubeAccess } from '../../src/platform/kube/kubeconfig.ts';
 import type { KubeKind } from '../../src/platform/kube/paths.ts';

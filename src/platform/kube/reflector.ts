@@ -1,23 +1,38 @@
 // Keeps the cache equal to the server for one kind: lists in pages, then watches, and begins again when events may have been lost.
 // Never gives up: whatever goes wrong, it waits a little longer and tries again.
-import type { KubeObject } from '../api/kube-object.ts';
-import type { Log } from '../platform/log.ts';
-import type { KubeClient, KubeScope } from '../platform/kube/client.ts';
-import { KubeError } from '../platform/kube/kube-error.ts';
-import type { WatchEvent } from '../platform/kube/watch-stream.ts';
-import { Backoff, pause } from './backoff.ts';
-import type { Cache } from './cache.ts';
+import type { KubeObject } from '../../api/kube-object.ts';
+import { Backoff, pause } from '../backoff.ts';
+import type { KubeClient, KubeScope } from './client.ts';
+import { KubeError } from './kube-error.ts';
+import type { KubeKind } from './paths.ts';
+import type { WatchEvent } from './watch-stream.ts';
+
+/** What is told of one kind. */
+export interface ReflectedObjects {
+  /** Everything that there is in the namespace, or everywhere. */
+  replace(kind: KubeKind, namespace: string | undefined, items: readonly KubeObject[]): void;
+  set(kind: KubeKind, object: KubeObject): void;
+  delete(kind: KubeKind, object: KubeObject): void;
+}
+
+/** A pino logger is one. */
+interface ReflectorLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
 
 export interface ReflectorOptions {
   readonly client: Pick<KubeClient, 'list' | 'watch'>;
   readonly scope: KubeScope;
-  readonly cache: Pick<Cache, 'replace' | 'set' | 'delete'>;
+  readonly cache: ReflectedObjects;
   /** Takes out of an object what nobody needs, before it is kept. */
   readonly trim: (object: KubeObject) => KubeObject;
   readonly rng: () => number;
-  readonly log: Log;
+  readonly log: ReflectorLog;
   readonly onList?: () => void;
   readonly onWatch?: () => void;
+  /** The server did not answer, or not well; it is asked again. */
+  readonly onFailed?: () => void;
   readonly limits?: Partial<ReflectorLimits>;
 }
 
@@ -118,7 +133,8 @@ export class Reflector {
 
   private async failed(error: unknown, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const { log, scope } = this.options;
+    const { log, scope, onFailed } = this.options;
+    onFailed?.();
     const known = error instanceof KubeError ? error : undefined;
     if (known === undefined || mayHaveLostEvents(known)) this.version = undefined;
     const waitMs = Math.max(this.backoff.nextMs(), known?.retryAfterMs ?? 0);
