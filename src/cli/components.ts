@@ -64,6 +64,8 @@ export interface ManagerCluster {
   readonly namespace?: string;
   /** For gateways whose Secret cannot be read. */
   readonly adminToken?: string;
+  /** Address of dcgm-exporter. */
+  readonly dcgmUrl?: string;
 }
 
 export interface ManagedGateway {

@@ -17,6 +17,7 @@ interface ManagerFlags {
   readonly gateway?: readonly string[];
   readonly kubeconfig?: string;
   readonly namespaces?: string;
+  readonly dcgm?: string;
   readonly data?: string;
   readonly json?: boolean;
   readonly logLevel?: string;
@@ -32,6 +33,7 @@ export function define(command: Command, app: App): void {
     )
     .option('--kubeconfig <file>', 'find gateways in this cluster (default in a pod: its service account)')
     .option('--namespaces <a,b>', 'in a cluster: show these namespaces only (default: all)')
+    .option('--dcgm <url>', 'in a cluster: dcgm-exporter, for GPU memory (a headless Service: all of them)')
     .option('--data <file>', 'where usage is kept (default: usage.sqlite in the state folder of this user)')
     .option('--json', 'print one JSON line when ready, as without a terminal')
     .addOption(logLevelOption())
@@ -105,6 +107,7 @@ function clusterOf(app: App, flags: ManagerFlags): ManagerCluster | undefined {
     ...(flags.kubeconfig !== undefined && { kubeconfig: flags.kubeconfig }),
     ...(namespace !== undefined && { namespace }),
     ...(adminToken !== undefined && { adminToken }),
+    ...(flags.dcgm !== undefined && { dcgmUrl: checkedUrl(flags.dcgm, '--dcgm') }),
   };
 }
 

@@ -49,6 +49,14 @@ async function until<Value>(
   }
 }
 
+/** A server that always says the same; gives its port. */
+async function serves(t: TestContext, text: string): Promise<number> {
+  const server = createServer((_, res) => res.end(text));
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
 const portOf = (url: string): number => Number(new URL(url).port);
 
 describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
@@ -182,13 +190,9 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
   test('finds fleets by label, tells desired apart from observed, and makes and deletes resources', async t => {
     const namespace = await aNamespace(t);
     const rig = await gatewayPod(t, namespace, 'chat-gateway-1');
-    const agent = createServer((_, res) => {
-      const coming = { name: 'b:1', declared: true, state: 'pulling', percent: 41 };
-      res.end(JSON.stringify({ pod: 'one', models: [{ name: 'm:1', state: 'present' }, coming] }));
-    });
-    await new Promise<void>(resolve => agent.listen(0, '127.0.0.1', resolve));
-    t.after(() => agent.close());
-    const ports = { http: portOf(rig.fake.url), agent: (agent.address() as AddressInfo).port };
+    const pulling = { name: 'b:1', declared: true, state: 'pulling', percent: 41 };
+    const status = { pod: 'one', models: [{ name: 'm:1', state: 'present' }, pulling] };
+    const ports = { http: portOf(rig.fake.url), agent: await serves(t, JSON.stringify(status)) };
     await aPod({ namespace, name: 'one', app: 'ollama', ports });
     const { url, ready } = await aManager(t, namespace);
     await ready();
@@ -240,7 +244,12 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
     const rig = await aGateway(t, { fake: { models: [{ name: 'huge:1', sizeBytes: 60e9 }] } });
     await aPod({ namespace, name: 'one', app: 'ollama', ports: { http: portOf(rig.fake.url) } });
     const kubeconfig = await cluster.kubeconfig({ namespace, serviceAccount: account });
-    const flags = ['--kubeconfig', kubeconfig, '--namespaces', namespace, '--listen', '127.0.0.1:0'];
+    const dcgm = ['USED', 'FREE'].map(
+      (name, at) => `DCGM_FI_DEV_FB_${name}{gpu="0",UUID="GPU-1"} ${[2_000, 18_000][at]}`,
+    );
+    const exporter = `http://127.0.0.1:${await serves(t, dcgm.join('\n'))}`;
+    const where = ['--kubeconfig', kubeconfig, '--namespaces', namespace];
+    const flags = [...where, '--listen', '127.0.0.1:0', '--dcgm', exporter];
     const env = { POD_NAMESPACE: namespace, BIGO_MANAGER_TOKEN: 'first-hour' };
     const { url } = await aHome(t)
       .start(['manager', ...flags], { env, timeMsMax: managerMsMax })
@@ -252,7 +261,7 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
     const body = JSON.stringify({ model_id: 'huge:1', deployment_name: 'big' });
     const refused = await fetch(`${url}/api/deploy`, { method: 'POST', headers, body });
     const told = (await refused.json()) as Body;
-    assert.deepEqual([refused.status, told.estimated_vram, told.available_vram], [400, 72, 48.3]);
+    assert.deepEqual([refused.status, told.estimated_vram, told.available_vram], [400, 72, 18.9]);
     await assertNothingRefused(namespace);
   });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { MANAGER_METRICS } from '../../src/manager/core/metrics-text.ts';
 import { MANAGER_CLUSTER_RULES, MANAGER_OWN_RULES, MANAGER_RULES } from '../../src/manager/core/rbac.ts';
 import { API_ROUTES } from '../../src/manager/core/routes.ts';
 
@@ -22,4 +23,8 @@ test('every right that the manager needs is told', () => {
       .find(line => line.includes(`\`${resources[0]}`) && line.includes(verbs.join(' ')));
     assert.ok(row, `${resources.join()} ${verbs.join()}`);
   }
+});
+
+test('every metric is told', () => {
+  for (const name of Object.keys(MANAGER_METRICS)) assert.ok(text.includes(`\`${name}\``), name);
 });

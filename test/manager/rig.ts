@@ -30,18 +30,12 @@ export interface GatewayRig {
 }
 
 export async function aManager(t: TestContext, options: RigOptions = {}): Promise<ManagerRig> {
-  let manager: Manager | undefined;
-  // Registered first, so that it ends before its gateway does.
-  t.after(() => manager?.close());
-  const { gateway, fake, stopGateway } = await aGateway(t, options);
   const store = openStore(':memory:');
-  manager = new Manager({
-    clock: systemClock,
-    log: silentLog(),
-    store,
-    version: 'test',
-    uiDir: '/nonexistent',
-  });
+  const shared = { clock: systemClock, log: silentLog(), version: 'test' };
+  const manager = new Manager({ ...shared, store, uiDir: '/nonexistent' });
+  // Registered first, so that it ends before its gateway does.
+  t.after(() => manager.close());
+  const { gateway, fake, stopGateway } = await aGateway(t, options);
   const url = await manager.listen({ host: '127.0.0.1', port: 0 });
   const adminToken = options.settings?.adminToken;
   const address = { name: 'g', url: gateway.url, adminUrl: gateway.adminUrl };

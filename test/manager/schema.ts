@@ -26,7 +26,8 @@ export function fits(schema: Schema, value: unknown, at: string): string[] {
   if (schema.anyOf !== undefined) {
     return schema.anyOf.some(one => fits(one, value, at).length === 0) ? [] : [`${at}: none of anyOf`];
   }
-  if (schema.const !== undefined && value !== schema.const) return [`${at}: not ${String(schema.const)}`];
+  if (schema.const !== undefined && value !== schema.const)
+    return [`${at}: not ${JSON.stringify(schema.const)}`];
   if (schema.enum !== undefined && !schema.enum.includes(value)) return [`${at}: not one of the list`];
   const types = schema.type === undefined ? [] : [schema.type].flat();
   if (types.length > 0 && !types.some(type => isOf(type, value))) return [`${at}: not ${types.join()}`];

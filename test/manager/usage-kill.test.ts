@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { aHome, type Home, type Running } from '../cli/bigo.ts';
 import { startFakeOllama } from '../fakes/ollama/server.ts';
 
-const requestsTotal = Number(process.env['BIGO_TEST_USAGE_REQUESTS'] ?? 1_500);
+const requestsTotal = Number(process.env['BIGO_TEST_USAGE_REQUESTS'] ?? 600);
 const rounds = 4;
 const clients = 8;
 const longStreams = 6;
@@ -127,7 +127,7 @@ test('three killed gateways and a killed manager: every final line is counted on
   const fake = await startFakeOllama({
     models: [{ name: model }],
     numParallel: 64,
-    tokenMs: 2,
+    tokenMs: 10,
     tokensMedian: 500_000,
     tokensSigma: 0,
     loadMs: 1,

@@ -11,6 +11,7 @@ import type { Log } from '../../platform/log.ts';
 import { fleetsOf, gpuTotal, POD_SELECTOR, urlsOf, type FleetView } from '../core/cluster-view.ts';
 import type { GpuTotal } from '../core/gpu.ts';
 import type { GatewayAddress } from '../types.ts';
+import { Dcgm } from './dcgm.ts';
 import { GatewayTokens } from './gateway-tokens.ts';
 
 export interface ClusterOptions {
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   readonly namespaces: readonly string[];
   /** For gateways whose Secret cannot be read. */
   readonly adminToken?: string;
+  /** Address of dcgm-exporter. */
+  readonly dcgmUrl?: string;
   readonly log: Log;
 }
 
@@ -49,6 +52,7 @@ export class Cluster {
   gpus: GpuTotal | undefined;
   private readonly options: ClusterOptions;
   private readonly tokens: GatewayTokens;
+  private readonly dcgm: Dcgm | undefined;
   private readonly stop = new AbortController();
   private loop: Promise<void> = Promise.resolve();
   private looking: Promise<void> | undefined;
@@ -57,6 +61,7 @@ export class Cluster {
   constructor(options: ClusterOptions) {
     this.options = options;
     this.tokens = new GatewayTokens(options.client, options.adminToken);
+    this.dcgm = options.dcgmUrl === undefined ? undefined : new Dcgm(options.dcgmUrl);
   }
 
   /** Resolves with the first look, or when that takes too long. */
@@ -69,6 +74,7 @@ export class Cluster {
   async close(): Promise<void> {
     this.stop.abort();
     await this.options.client.close();
+    await this.dcgm?.close();
     await this.loop;
   }
 
@@ -131,7 +137,7 @@ export class Cluster {
         this.everywhere(RESOURCE).catch(absent),
       ]);
       this.fleets = fleetsOf(pods, resources);
-      this.gpus = await this.list(NODE).then(gpuTotal, () => undefined);
+      this.gpus = (await this.dcgm?.total()) ?? (await this.list(NODE).then(gpuTotal, () => undefined));
       if (this.error !== '') this.options.log.info({}, 'the API server answers');
       this.error = '';
       await this.tell();

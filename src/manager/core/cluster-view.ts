@@ -152,19 +152,20 @@ export function deploymentRow(fleet: FleetView): DeploymentRow {
   } = ollamaOf(resource) as {
     replicas?: number;
     gpu?: { count?: number };
-    resources?: Readonly<Record<'limits' | 'requests', Fields | undefined>>;
+    resources?: Partial<Record<'limits' | 'requests', Record<string, string | number>>>;
   };
-  const asked = { ...resources?.requests, ...resources?.limits } as Readonly<Record<string, unknown>>;
+  const asked: Record<string, string | number> = { ...resources?.requests, ...resources?.limits };
+  const { image = '' } = (resource['status'] ?? {}) as { image?: string };
   const gpus = gpu === undefined ? (asked['nvidia.com/gpu'] ?? 0) : (gpu.count ?? 1);
   return {
     ...shared,
     model_id: models[0] ?? '',
     models,
-    image: shared.image === '' ? String((resource['status'] as Fields)?.['image'] ?? '') : shared.image,
+    image: shared.image === '' ? image : shared.image,
     ...stateOf(resource),
     replicas: `${ready}/${replicas}`,
-    gpu: String(gpus as number),
-    memory: String((asked['memory'] as string | undefined) ?? ''),
+    gpu: String(gpus),
+    memory: String(asked['memory'] ?? ''),
     created: resource.metadata.creationTimestamp ?? '',
     managed: true,
   };

@@ -13,6 +13,8 @@ export interface GpuStatus {
 export interface GpuTotal {
   readonly totalBytes?: number;
   readonly count?: number;
+  /** By every program; absent = only what Ollama's models take is known. */
+  readonly usedBytes?: number;
 }
 
 const bytesPerGb = 1e9;
@@ -21,7 +23,8 @@ const oneDecimal = (value: number): number => Math.round(value * 10) / 10;
 /** `totalBytes` and `count` come from nodes or DCGM; without them only what is allocated is known. */
 export function gpuStatus(fleets: readonly Fleet[], known: GpuTotal = {}): GpuStatus {
   const loaded = fleets.flatMap(fleet => fleet.backends).flatMap(backend => backend.loaded);
-  const allocated = loaded.reduce((sum, model) => sum + model.sizeVramBytes, 0) / bytesPerGb;
+  const ofModels = loaded.reduce((sum, model) => sum + model.sizeVramBytes, 0);
+  const allocated = (known.usedBytes ?? ofModels) / bytesPerGb;
   const total = known.totalBytes === undefined ? null : known.totalBytes / bytesPerGb;
   return {
     total_vram_gb: total === null ? null : oneDecimal(total),

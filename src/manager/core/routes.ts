@@ -43,6 +43,7 @@ export type RouteId =
   | 'usage'
   | 'ranking'
   | 'history'
+  | 'metrics'
   | 'track'
   | 'reset'
   | 'report'
@@ -150,6 +151,9 @@ export const API_ROUTES: readonly ApiRoute[] = [
     about: 'Usage by hour and model.',
     query: schemas.HoursQuery,
     answer: schemas.HistoryAnswer,
+  }),
+  route('metrics', 'admin', 'GET /metrics', {
+    about: 'Usage and the last health report, in the text format of Prometheus.',
   }),
   route('track', 'admin', 'POST /usage/track', {
     about: 'Count a request that the gateway did not see.',

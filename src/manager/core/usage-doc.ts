@@ -144,7 +144,7 @@ function readHours(text: string | undefined): Map<string, Map<string, HourSum>> 
     const sums = entriesOf(models).map(([model, list]) => {
       const values: readonly unknown[] = Array.isArray(list) ? list : [];
       const pairs = HOUR_FIELDS.map((name, at) => [name, amount(values[at])]);
-      return [model, Object.fromEntries(pairs) as unknown as HourSum] as const;
+      return [model, Object.fromEntries(pairs) as HourSum] as const;
     });
     hours.set(hour, new Map(sums));
   }

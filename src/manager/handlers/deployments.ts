@@ -21,7 +21,8 @@ export function deploymentHandlers(context: ManagerContext): Partial<Record<Rout
 
 async function list({ cluster }: ManagerContext): Promise<object> {
   if (cluster === undefined) return { success: true, models: [], count: 0, note: outside };
-  await cluster.look();
+  // While it is away nobody is kept waiting for it.
+  if (cluster.error === '') await cluster.look();
   const models = cluster.fleets.map(deploymentRow);
   const note = cluster.error === '' ? {} : { note: `What is shown is old: ${cluster.error}.` };
   return { success: true, models, count: models.length, ...note };

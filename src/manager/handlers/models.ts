@@ -188,7 +188,8 @@ async function linkFor(
 /** What is wrong with the body, the gateway says. */
 function modelOf(body: string): string {
   try {
-    return String((JSON.parse(body) as { model?: unknown } | null)?.model ?? '');
+    const { model } = JSON.parse(body) as { model?: unknown };
+    return typeof model === 'string' ? model : '';
   } catch {
     return '';
   }
