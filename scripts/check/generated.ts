@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { apiPage, commandsPage, configurationPage, errorsPage, metricsPage } from '../docs/pages.ts';
 import { profileFiles } from '../docs/profiles.ts';
+import { seedCommandsPage } from '../docs/seed-commands.ts';
 import { admissionFile, crdFile, resourcePage } from '../docs/resource.ts';
 import { dockerfile } from '../image/dockerfile.ts';
 import { root } from './source.ts';
@@ -22,6 +23,7 @@ export const generatedDocuments: readonly GeneratedDocument[] = [
   { path: 'docs/ollamadeployment.md', text: resourcePage },
   { path: 'deploy/crds/ollamadeployments.yaml', text: crdFile },
   { path: 'deploy/crds/warnings.yaml', text: admissionFile },
+  { path: 'docs/seed-commands.md', text: seedCommandsPage },
   ...profileFiles,
   { path: 'image/Dockerfile', text: dockerfile },
 ];

@@ -72,7 +72,7 @@ export const importRules: ImportRules = {
     tools: ['engine'],
     test: everything,
     bench: everything,
-    scripts: ['api', 'tools', 'cli', 'gateway/core'],
+    scripts: ['api', 'tools', 'cli', 'gateway/core', 'profiles/core'],
   },
   packages: {
     api: ['zod'],

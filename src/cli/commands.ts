@@ -50,6 +50,22 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'take the operator out of a cluster; fleets stay and serve',
     load: () => import('./cluster/uninstall.ts'),
   },
+  {
+    name: 'render',
+    summary: 'print the plain manifests of a profile, or of an OllamaDeployment',
+    load: () => import('./cluster/render.ts'),
+  },
+  {
+    name: 'migrate',
+    summary: 'rewrite resources of earlier operators as OllamaDeployments',
+    load: () => import('./cluster/migrate.ts'),
+  },
+  {
+    name: 'fill-secrets',
+    summary: 'make the keys of a plain profile in its cluster (run by a Job)',
+    load: () => import('./cluster/fill-secrets.ts'),
+    isHidden: true,
+  },
   { name: 'run', summary: 'ask one question', load: () => import('./run.ts') },
   { name: 'chat', summary: 'talk to a model', load: () => import('./chat.ts') },
   { name: 'pull', summary: 'bring models to the fleet', load: () => import('./pull.ts') },
@@ -60,6 +76,26 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'rm', summary: 'delete models', load: () => import('./rm.ts') },
   { name: 'stop', summary: 'unload models from memory', load: () => import('./stop.ts') },
   { name: 'status', summary: 'show backends, what waits, and why', load: () => import('./status.ts') },
+  {
+    name: 'scale',
+    summary: 'set how many Ollama pods a fleet of a cluster has',
+    load: () => import('./cluster/scale.ts'),
+  },
+  {
+    name: 'drain',
+    summary: 'send one backend no new requests, so that it can be worked on',
+    load: () => import('./cluster/drain.ts'),
+  },
+  {
+    name: 'logs',
+    summary: 'print what the pods of a fleet wrote',
+    load: () => import('./cluster/logs.ts'),
+  },
+  {
+    name: 'events',
+    summary: 'list what happened to a fleet of a cluster',
+    load: () => import('./cluster/events.ts'),
+  },
   {
     name: 'health',
     summary: 'check that a model answers; the exit code says what is wrong',
@@ -74,6 +110,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'config', summary: 'show or check the configuration', load: () => import('./config.ts') },
   { name: 'doctor', summary: 'check this machine and say what to do', load: () => import('./doctor.ts') },
   { name: 'keys', summary: 'make, list and revoke API keys', load: () => import('./keys.ts') },
+  {
+    name: 'gpu',
+    summary: 'print what lets several pods share one GPU',
+    load: () => import('./gpu.ts'),
+  },
   {
     name: 'version',
     summary: 'print the version, commit and Node version',

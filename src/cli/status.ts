@@ -1,35 +1,45 @@
 // `bigo status`: the fleet, what waits, and why each request went where it went. Never changes anything.
 import type { Command } from 'commander';
 import type { App } from './app.ts';
+import { addClusterOptions, type ClusterFlags } from './cluster/access.ts';
+import { clusterStatus } from './cluster/status.ts';
 import { addJsonOption, type ClientFlags, withAdminClient } from './client-flags.ts';
 import type { Client, JsonObject } from './client.ts';
 import { readFleetView, readRequests } from './core/fleet-view.ts';
 import { statusLines } from './core/status-text.ts';
 import { CliError } from './exit.ts';
 
-interface StatusFlags extends ClientFlags {
+interface StatusFlags extends ClientFlags, ClusterFlags {
+  readonly namespace?: string;
   readonly watch?: boolean;
 }
 
 export const FLEET_PATH = '/bigo/v1/fleet';
 
 export function define(command: Command, app: App): void {
-  addJsonOption(command)
+  addClusterOptions(addJsonOption(command))
+    .option('-n, --namespace <name>', 'show the fleets of this namespace of a cluster')
     .option('--admin <url>', 'admin address of the gateway (default: BIGO_ADMIN, then the running gateway)')
     .option('--key <token>', 'admin token (default: BIGO_ADMIN_TOKEN)')
     .option('-w, --watch', 'go on and show every change')
     .addHelpText('after', HELP)
     .action((flags: StatusFlags) =>
-      withAdminClient(app, flags, client =>
-        flags.watch === true ? watch(app, client, flags) : once(app, client, flags),
-      ),
+      isForCluster(flags)
+        ? clusterStatus(app, flags)
+        : withAdminClient(app, flags, client =>
+            flags.watch === true ? watch(app, client, flags) : once(app, client, flags),
+          ),
     );
 }
+
+const isForCluster = ({ namespace, kubeconfig, context }: StatusFlags): boolean =>
+  namespace !== undefined || kubeconfig !== undefined || context !== undefined;
 
 const HELP = `
 Examples:
   $ bigo status
   $ bigo status --watch
+  $ bigo status -n ml
   $ bigo status --json | jq '.tickets[] | {model, reason}'
 
 docs/routing.md explains the reasons.`;

@@ -29,6 +29,7 @@ export const DEFINITION = wide(
   'customresourcedefinitions',
 );
 export const DEPLOYMENT = kind('apps/v1', 'Deployment', 'deployments');
+export const STATEFUL_SET = kind('apps/v1', 'StatefulSet', 'statefulsets');
 export const ROLES: readonly KubeKind[] = [
   wide(RBAC, 'ClusterRoleBinding', 'clusterrolebindings'),
   wide(RBAC, 'ClusterRole', 'clusterroles'),

@@ -61,6 +61,8 @@ export interface KubeClient {
   delete(ref: KubeRef, options: DeleteOptions): Promise<void>;
   /** GET of a path that is no object, e.g. `/apis/GROUP/VERSION`. */
   getPath(path: string): Promise<unknown>;
+  /** GET of a path whose answer is text without end, such as the log of a pod. */
+  streamPath(path: string, signal: AbortSignal): AsyncIterable<string>;
   close(): Promise<void>;
 }
 
@@ -126,6 +128,7 @@ export function createKubeClient(access: KubeAccess, options: KubeClientOptions)
       await wire.json({ method: 'DELETE', path: objectPath(ref), body });
     },
     getPath: path => wire.json({ method: 'GET', path }),
+    streamPath: (path, signal) => wire.stream({ method: 'GET', path, signal }),
     close: () => wire.agent.destroy(),
   };
 }
@@ -214,6 +217,16 @@ class Wire {
     const signal = AbortSignal.timeout(this.options.requestMsMax);
     const answer = await this.open({ ...call, signal });
     return JSON.parse(await this.text(answer)) as unknown;
+  }
+
+  async *stream(call: Call): AsyncGenerator<string> {
+    const { body } = await this.open(call);
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of body as AsyncIterable<Buffer>) yield decoder.decode(chunk, { stream: true });
+    } catch (error) {
+      if (call.signal?.aborted !== true) throw unreachable(this.access.server, error);
+    }
   }
 
   private async send(call: Call): Promise<Dispatcher.ResponseData> {

@@ -13,6 +13,8 @@ export interface KubeRef {
   readonly kind: KubeKind;
   readonly namespace?: string | undefined;
   readonly name: string;
+  /** Such as `scale`; absent = the object itself. */
+  readonly subresource?: string;
 }
 
 export function collectionPath(kind: KubeKind, namespace?: string): string {
@@ -22,7 +24,8 @@ export function collectionPath(kind: KubeKind, namespace?: string): string {
   return `${root}${scope}/${kind.plural}`;
 }
 
-export function objectPath({ kind, namespace, name }: KubeRef, subresource?: string): string {
+export function objectPath(ref: KubeRef, subresource = ref.subresource): string {
+  const { kind, namespace, name } = ref;
   const path = `${collectionPath(kind, namespace)}/${encodeURIComponent(name)}`;
   return subresource === undefined ? path : `${path}/${subresource}`;
 }

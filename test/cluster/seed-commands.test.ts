@@ -1,0 +1,227 @@
+// Every command that the documents which BigO grew from print, against a real API server with the right profile applied: its effect is checked.
+// Never runs one that needs a pod which really runs: the list says which those are.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { customResourceDefinition } from '../../src/api/ollama-deployment/crd.ts';
+import { aHome } from '../cli/bigo.ts';
+import { find } from '../tools/parts.ts';
+import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
+import type { KubeObject } from './tools/kube-client.ts';
+import { addNode } from './tools/pretend.ts';
+
+interface SeedCommand {
+  readonly id: string;
+  readonly command: string;
+  readonly state: 'run' | 'adapted' | 'waits' | 'not runnable';
+  /** What is typed instead. */
+  readonly as?: string;
+  readonly why?: string;
+  readonly reason?: string;
+  /** Pattern of what it prints. */
+  readonly expect?: string;
+  readonly before?: string;
+  readonly then?: string;
+  readonly thenExpect?: string;
+  /** It ends only when it is ended, which is when it has printed what is expected. */
+  readonly watch?: boolean;
+  /** `$POD` is set, as by the command before it. */
+  readonly pod?: boolean;
+  readonly folder?: string;
+}
+
+const root = path.join(import.meta.dirname, '..', '..');
+const text = await readFile(path.join(root, 'test', 'seeds', 'commands.json'), 'utf8');
+const commands = JSON.parse(text) as readonly SeedCommand[];
+const kubectl = await find('kubectl');
+const noCluster = await skipWithoutCluster();
+const skip = noCluster === false && kubectl === undefined ? 'needs kubectl' : noCluster;
+const run = promisify(execFile);
+
+const sources = [
+  { id: 'C0', folder: 'k8s/bigo' },
+  { id: 'C1', folder: 'k8s/production' },
+  { id: 'C2', folder: 'k8s/model-hosting' },
+  { id: 'C3', folder: 'k8s/homelab' },
+  { id: 'C4', folder: '.' },
+] as const;
+/** Nothing else is a reason not to run a command. */
+const reasons = [
+  'download from a repository',
+  'a real certificate authority or DNS',
+  "a vendor's GPU",
+  'Loki',
+];
+const setPod =
+  "POD=$(kubectl get pods -n ml -l app.kubernetes.io/name=ollama -o jsonpath='{.items[0].metadata.name}') && ";
+const commandMsMax = 120_000;
+const retriesMsMax = 60_000;
+
+describe('the list of the documents’ commands', () => {
+  it('says of each what becomes of it', () => {
+    for (const { id, command, state, as, why, reason, expect } of commands) {
+      assert.match(command, /^(kubectl|helm|curl|\.\/scripts\/|POD=)/, id);
+      if (state === 'adapted')
+        assert.ok(as !== undefined && why !== undefined, `${id} says how and why it differs`);
+      if (state === 'waits') assert.ok(why !== undefined, `${id} says what it waits for`);
+      if (state === 'not runnable')
+        assert.ok(reasons.includes(reason ?? ''), `${id} has a reason of the list`);
+      if (state === 'run' || state === 'adapted')
+        assert.notEqual(expect, undefined, `${id} says what is expected`);
+    }
+  });
+
+  it('holds each id once, in order', () => {
+    const perSource = sources.flatMap(({ id }) => {
+      const count = commands.filter(command => command.id.startsWith(`${id}-`)).length;
+      return Array.from({ length: count }, (_, index) => `${id}-${String(index + 1).padStart(2, '0')}`);
+    });
+    assert.deepEqual(
+      commands.map(({ id }) => id),
+      perSource,
+    );
+  });
+});
+
+describe('the documents’ commands on a real API server', { skip }, () => {
+  let cluster: ControlPlane;
+  let folder = '';
+  before(async () => {
+    cluster = await startControlPlane({ audit: false });
+    folder = await mkdtemp(path.join(tmpdir(), 'bigo-seeds-'));
+    await cp(path.join(root, 'k8s'), path.join(folder, 'k8s'), { recursive: true });
+    for (const name of ['gpu-node-1', 'gpu-node-2']) await addNode(cluster.admin, { name });
+    await cluster.admin.create({
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'StorageClass',
+      metadata: { name: 'nfs-client' },
+      provisioner: 'example.test/none',
+    });
+    for (const definition of foreignDefinitions()) await cluster.admin.create(definition);
+    await served('/apis/traefik.io/v1alpha1/ingressroutes', cluster);
+    await served('/apis/cert-manager.io/v1/certificates', cluster);
+  });
+  after(async () => {
+    await cluster.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const environment = (): NodeJS.ProcessEnv => ({
+    ...process.env,
+    KUBECONFIG: cluster.adminKubeconfig,
+    PATH: `${path.dirname(kubectl ?? '')}${path.delimiter}${process.env['PATH'] ?? ''}`,
+  });
+  const shell = async (line: string, cwd: string): Promise<string> =>
+    (await run('sh', ['-c', line], { cwd, env: environment(), timeout: commandMsMax })).stdout;
+
+  /** Until it prints what is expected: controllers and schedulers take their time. */
+  const expecting = async (line: string, cwd: string, expected: RegExp): Promise<void> => {
+    const deadlineMs = Date.now() + retriesMsMax;
+    for (;;) {
+      const out = await shell(line, cwd).catch((error: { stdout?: string; stderr?: string }) => error);
+      if (typeof out === 'string' && expected.test(out.trim())) return;
+      const printed = typeof out === 'string' ? out : `${out.stdout ?? ''}${out.stderr ?? ''}`;
+      if (Date.now() > deadlineMs) assert.match(printed.trim(), expected);
+      await sleep(500);
+    }
+  };
+
+  const watching = async (line: string, cwd: string, expected: RegExp): Promise<void> => {
+    const child = spawn('sh', ['-c', `exec ${line}`], { cwd, env: environment(), timeout: commandMsMax });
+    let out = '';
+    for await (const chunk of child.stdout) {
+      out += String(chunk);
+      if (expected.test(out)) break;
+    }
+    child.kill();
+    assert.match(out, expected);
+  };
+
+  for (const source of sources) {
+    describe(source.folder === '.' ? 'an OllamaDeployment' : source.folder, () => {
+      if (source.id === 'C4') before(() => minimalResource(cluster, folder, shell));
+      const own = commands.filter(
+        ({ id, state }) => id.startsWith(source.id) && (state === 'run' || state === 'adapted'),
+      );
+      for (const { id, command, as, expect = '', ...how } of own) {
+        it(`${id} ${(as ?? command).split('\n')[0]}`, async () => {
+          const cwd = path.join(folder, how.folder ?? source.folder);
+          const line = `${how.pod === true ? setPod : ''}${as ?? command}`;
+          if (how.before !== undefined) await shell(how.before, cwd);
+          if (how.watch === true) return watching(line, cwd, new RegExp(expect));
+          if (how.then === undefined) return expecting(line, cwd, new RegExp(expect, 'm'));
+          await expecting(`${line} && ${how.then}`, cwd, new RegExp(how.thenExpect ?? '', 'm'));
+        });
+      }
+    });
+  }
+});
+
+/** As the operator would have made it, without an operator: what it makes is tested elsewhere. */
+async function minimalResource(
+  cluster: ControlPlane,
+  folder: string,
+  shell: (line: string, cwd: string) => Promise<string>,
+): Promise<void> {
+  await cluster.admin.create(customResourceDefinition() as unknown as KubeObject);
+  await served('/apis/llm.geeper.io/v1alpha1/ollamadeployments', cluster);
+  const file = path.join(folder, 'minimal.json');
+  const resource = {
+    apiVersion: 'llm.geeper.io/v1alpha1',
+    kind: 'OllamaDeployment',
+    metadata: { name: 'minimal-ollama' },
+    spec: { ollama: { models: ['llama2:7b'] } },
+  };
+  await writeFile(file, JSON.stringify(resource));
+  await shell(`kubectl apply -f ${file}`, folder);
+  const ends: (() => void | Promise<void>)[] = [];
+  const home = aHome({ after: (end: () => void | Promise<void>) => void ends.push(end) } as Parameters<
+    typeof aHome
+  >[0]);
+  const rendered = await home.run(['render', file]);
+  for (const end of ends) await end();
+  assert.equal(rendered.code, 0, rendered.stderr);
+  const objects = path.join(folder, 'minimal-objects.yaml');
+  await writeFile(objects, rendered.stdout);
+  await shell(`kubectl apply -f ${objects}`, folder).catch((error: { stderr?: string }) => {
+    // What needs Prometheus is not there; everything else is.
+    assert.match(error.stderr ?? '', /no matches for kind/);
+  });
+}
+
+async function served(target: string, cluster: ControlPlane): Promise<void> {
+  const deadlineMs = Date.now() + retriesMsMax;
+  while ((await cluster.admin.send('GET', target)).status !== 200) {
+    if (Date.now() > deadlineMs) assert.fail(`${target} is not served`);
+    await sleep(100);
+  }
+}
+
+/** Definitions with any content: Traefik and cert-manager themselves are not here. */
+function foreignDefinitions(): KubeObject[] {
+  const definition = (group: string, version: string, kind: string): KubeObject => {
+    const plural = `${kind.toLowerCase()}s`;
+    const openAPIV3Schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+    return {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: `${plural}.${group}` },
+      spec: {
+        group,
+        names: { kind, plural, singular: kind.toLowerCase() },
+        scope: 'Namespaced',
+        versions: [{ name: version, served: true, storage: true, schema: { openAPIV3Schema } }],
+      },
+    };
+  };
+  return [
+    definition('traefik.io', 'v1alpha1', 'IngressRoute'),
+    definition('traefik.io', 'v1alpha1', 'Middleware'),
+    definition('cert-manager.io', 'v1', 'Certificate'),
+  ];
+}
