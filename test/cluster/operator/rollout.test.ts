@@ -114,11 +114,10 @@ describe('rollouts and lost nodes on a real API server', { skip: await skipWitho
     // The set waits for its highest pod, which pulls; the broken ones serve nobody and need not wait with it.
     for (const name of ['chat-ollama-1', 'chat-ollama-0']) await until(`${name} is new`, () => isNew(name));
     assert.equal(isReady(await pod(namespace, 'chat-ollama-2')), false);
-    const told = await events(namespace, 'PodReplaced');
-    assert.deepEqual(told.map(event => /chat-ollama-\d/.exec(event['note'])?.[0]).toSorted(), [
-      'chat-ollama-0',
-      'chat-ollama-1',
-    ]);
+    const told = async () =>
+      (await events(namespace, 'PodReplaced')).map(event => /chat-ollama-\d/.exec(event['note'])?.[0] ?? '');
+    await until('both are told', async () => (await told()).length === 2);
+    assert.deepEqual((await told()).toSorted(), ['chat-ollama-0', 'chat-ollama-1']);
     await until('the pods are ready', async () => {
       return isReady(await pod(namespace, 'chat-ollama-0')) && isReady(await pod(namespace, 'chat-ollama-1'));
     });
@@ -178,6 +177,7 @@ describe('rollouts and lost nodes on a real API server', { skip: await skipWitho
       'it is no longer lost',
       async () => (await condition(namespace, 'moves', 'NodeLost'))?.status === 'False',
     );
+    await until('the move is told', async () => (await events(namespace, 'PodMoved')).length > 0);
     const [moved, ...others] = await events(namespace, 'PodMoved');
     assert.match(
       moved?.['note'],
@@ -221,8 +221,10 @@ describe('rollouts and lost nodes on a real API server', { skip: await skipWitho
     );
     demand = 1;
     await until('one pod for one request', are(1));
-    const notes = (await events(namespace, 'Scaling')).map(event => event['note'] as string);
-    assert.deepEqual(notes.map(note => /^from \d to \d pods/.exec(note)?.[0]).toSorted(), [
+    const notes = async () =>
+      (await events(namespace, 'Scaling')).map(event => /^from \d to \d pods/.exec(event['note'])?.[0] ?? '');
+    await until('all three are told', async () => (await notes()).length === 3);
+    assert.deepEqual((await notes()).toSorted(), [
       'from 0 to 1 pods',
       'from 1 to 3 pods',
       'from 3 to 0 pods',

@@ -155,7 +155,7 @@ test('a pod that serves on a node that answers is never deleted, nor one of the 
   });
   fc.assert(
     fc.property(fc.array(wish, { maxLength: 6 }), fc.constantFrom(wait, move), (wishes, nodeLost) => {
-      for (const mend of mendsOf(fleet(wishes as PodWish[]), { nodeLost, wallMs })) {
+      for (const mend of mendsOf(fleet(wishes), { nodeLost, wallMs })) {
         const { is, node, revision } = wishes[Number(mend.pod.metadata.name.slice(-1))] ?? assert.fail();
         if (node === 'lost' && nodeLost === move) continue;
         assert.deepEqual([is, mend.isForced], ['broken', false]);

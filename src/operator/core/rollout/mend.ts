@@ -21,7 +21,7 @@ export interface MendInput {
 }
 
 /** A broken pod may only be starting again: it gets so long. */
-export const BROKEN_MS_MIN = 30_000;
+const brokenMsMin = 30_000;
 
 export function mendsOf(observed: Observed, input: MendInput): Mend[] {
   const moved = strandedPods(observed, input);
@@ -47,7 +47,7 @@ function stuckPods(observed: Observed, { wallMs }: MendInput): Mend[] {
     const problem = isReady(pod) ? undefined : podProblem(pod);
     if (problem === undefined) break;
     const note = `${problem.message}; it is of an old template and was deleted, to start with the present one`;
-    const inMs = Math.max(0, BROKEN_MS_MIN - (wallMs - brokenSinceMs(pod)));
+    const inMs = Math.max(0, brokenMsMin - (wallMs - brokenSinceMs(pod)));
     mends.push({ pod, isForced: false, inMs, event: { type: 'Normal', reason: 'PodReplaced', note } });
   }
   return mends;
