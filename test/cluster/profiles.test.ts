@@ -18,7 +18,7 @@ const folder = path.join(import.meta.dirname, '..', '..', 'k8s');
 const kubectl = await find('kubectl');
 const noCluster = await skipWithoutCluster();
 const skip = noCluster === false && kubectl === undefined ? 'needs kubectl' : noCluster;
-const commandMsMax = 60_000;
+const commandMsMax = 150_000;
 const namespaces = {
   bigo: 'bigo',
   production: 'ollama',
@@ -78,7 +78,7 @@ describe('profiles of plain manifests', { skip }, () => {
             .map(([name, list]) => [name, list.length] as [string, number])
             .toSorted();
         };
-        for (let turn = 0; turn < 300; turn++) {
+        for (let turn = 0; turn < 900; turn++) {
           if (JSON.stringify(await counted()) === JSON.stringify(wanted)) return;
           await new Promise(resolve => setTimeout(resolve, 100));
         }
