@@ -72,6 +72,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'ls', alias: 'list', summary: 'list the models of the fleet', load: () => import('./ls.ts') },
   { name: 'ps', summary: 'list the models that are loaded', load: () => import('./ps.ts') },
   { name: 'show', summary: 'describe a model', load: () => import('./show.ts') },
+  {
+    name: 'size',
+    summary: 'tell how much disk and memory a model needs, and which GPUs hold it',
+    load: () => import('./size.ts'),
+  },
   { name: 'cp', summary: 'give a model a further name', load: () => import('./cp.ts') },
   { name: 'rm', summary: 'delete models', load: () => import('./rm.ts') },
   { name: 'stop', summary: 'unload models from memory', load: () => import('./stop.ts') },
