@@ -1,4 +1,5 @@
-// `bigo doctor`: looks at this machine and says what to do about each thing that is not right. Never changes anything.
+// `bigo doctor`: looks at this machine, or with -n at a cluster, and says what to do about each thing that is not right.
+// Never changes anything.
 import { statfsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import type { Command } from 'commander';
@@ -7,6 +8,8 @@ import { createHttpClient } from '../platform/http.ts';
 import { listRunFiles } from '../platform/run-file.ts';
 import type { App } from './app.ts';
 import { addJsonOption } from './client-flags.ts';
+import { addClusterOptions } from './cluster/access.ts';
+import type { ClusterDoctorFlags } from './cluster/doctor.ts';
 import { tableLines } from './core/table.ts';
 import { findProgram } from './find-program.ts';
 import { CliError, EXIT } from './exit.ts';
@@ -21,20 +24,39 @@ export interface Finding {
   readonly next?: string;
 }
 
-interface DoctorFlags {
+interface DoctorFlags extends ClusterDoctorFlags {
   readonly config?: string;
-  readonly json?: boolean;
 }
 
 export function define(command: Command, app: App): void {
-  addJsonOption(command)
+  addJsonOption(addClusterOptions(command))
     .option('--config <file>', 'read this configuration file and no other')
-    .addHelpText('after', '\nExample:\n  $ bigo doctor\n\nExit codes: 0 nothing is broken, 1 something is.')
+    .option('-n, --namespace <name>', 'check what is installed in this namespace of a cluster')
+    .addHelpText('after', HELP)
     .action(async (flags: DoctorFlags) => {
-      const findings = await examine(app, flags);
-      print(app, findings, flags);
-      process.exitCode = findings.some(finding => finding.result === 'fail') ? EXIT.failed : EXIT.ok;
+      process.exitCode = await doctor(app, flags);
     });
+}
+
+const HELP = `
+With -n, --kubeconfig or --context a cluster is checked: the definition and the operator, fleets and pods, StorageClass
+and claims, GPUs, quotas, Ollama's version, Ingresses, metrics of autoscalers, your rights, and the clocks.
+
+Examples:
+  $ bigo doctor
+  $ bigo doctor -n ml
+
+Exit codes: 0 nothing is broken, 1 something is, or the cluster does not answer; 2 rights were missing to look at all of it
+and the rest is whole; 64 wrong arguments.`;
+
+async function doctor(app: App, flags: DoctorFlags): Promise<number> {
+  if ((flags.namespace ?? flags.kubeconfig ?? flags.context) !== undefined) {
+    const { clusterDoctor } = await import('./cluster/doctor.ts');
+    return clusterDoctor(app, flags);
+  }
+  const findings = await examine(app, flags);
+  print(app, findings, flags);
+  return findings.some(finding => finding.result === 'fail') ? EXIT.failed : EXIT.ok;
 }
 
 async function examine(app: App, flags: DoctorFlags): Promise<Finding[]> {
