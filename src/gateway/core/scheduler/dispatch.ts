@@ -25,13 +25,18 @@ export function dispatchAsk(moment: Moment, ask: Ask, emit: Emit): void {
   const { state } = moment;
   if (!hasOpening(moment, ask)) return;
   let slot: Slot | undefined;
+  let triedLast: Ticket | undefined;
   const fits = (ticket: Ticket): boolean => {
+    triedLast = ticket;
     slot = slotFor(moment, ticket);
     return slot !== undefined;
   };
   while (ask.queue.size > 0) {
     const ticket = ask.queue.next(state.clock, fits);
-    if (ticket === undefined || slot === undefined) return;
+    if (ticket === undefined) return;
+    // With several tenants the last one that was tried need not be the one chosen, and a slot is for one ticket only.
+    if (triedLast !== ticket) slot = slotFor(moment, ticket);
+    if (slot === undefined) return;
     unqueue(state, ticket);
     send(moment, ticket, slot, emit);
   }

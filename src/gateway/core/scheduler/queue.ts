@@ -8,10 +8,18 @@ export function rankOf(priority: Priority): number {
   return PRIORITIES.indexOf(priority);
 }
 
+interface Tenant {
+  readonly name: string;
+  usedMs: number;
+  /** Tickets in the queue. */
+  waiting: number;
+}
+
 /** Slot time that each tenant has used, as a virtual clock: whoever used least goes first. */
 export class FairClock {
-  readonly #usedMs = new Map<string, number>();
-  readonly #waiting = new Map<string, number>();
+  readonly #tenants = new Map<string, Tenant>();
+  /** Those with tickets in the queue. Few; never a Set or Map, see registry.ts. */
+  readonly #waiting: Tenant[] = [];
   readonly #tenantsMax: number;
   #floorMs = 0;
 
@@ -20,47 +28,55 @@ export class FairClock {
   }
 
   usedMs(tenant: string): number {
-    return this.#usedMs.get(tenant) ?? this.#floorMs;
+    return this.#tenants.get(tenant)?.usedMs ?? this.#floorMs;
   }
 
   /** A tenant that comes back after a pause gets no credit for the time in which it asked for nothing. */
-  onWait(tenant: string): void {
-    const count = this.#waiting.get(tenant) ?? 0;
-    if (count === 0) this.#usedMs.set(tenant, Math.max(this.usedMs(tenant), this.#least()));
-    this.#waiting.set(tenant, count + 1);
+  onWait(name: string): void {
+    let tenant = this.#tenants.get(name);
+    if (tenant === undefined) {
+      tenant = { name, usedMs: this.#floorMs, waiting: 0 };
+      this.#tenants.set(name, tenant);
+    }
+    if (tenant.waiting === 0) {
+      tenant.usedMs = Math.max(tenant.usedMs, this.#least());
+      this.#waiting.push(tenant);
+    }
+    tenant.waiting += 1;
     this.#trim();
   }
 
-  onLeave(tenant: string): void {
-    const count = this.#waiting.get(tenant) ?? 0;
-    if (count > 1) {
-      this.#waiting.set(tenant, count - 1);
-      return;
-    }
-    this.#floorMs = Math.max(this.#floorMs, Math.min(this.usedMs(tenant), this.#least()));
-    this.#waiting.delete(tenant);
+  onLeave(name: string): void {
+    const tenant = this.#tenants.get(name);
+    if (tenant === undefined) return;
+    tenant.waiting -= 1;
+    if (tenant.waiting > 0) return;
+    this.#floorMs = Math.max(this.#floorMs, this.#least());
+    this.#waiting.splice(this.#waiting.indexOf(tenant), 1);
   }
 
-  charge(tenant: string, slotMs: number): void {
-    if (this.#usedMs.has(tenant)) this.#usedMs.set(tenant, this.usedMs(tenant) + slotMs);
+  charge(name: string, slotMs: number): void {
+    const tenant = this.#tenants.get(name);
+    if (tenant !== undefined) tenant.usedMs += slotMs;
   }
 
   #least(): number {
     let leastMs = Infinity;
-    for (const tenant of this.#waiting.keys()) leastMs = Math.min(leastMs, this.usedMs(tenant));
+    for (const tenant of this.#waiting) leastMs = Math.min(leastMs, tenant.usedMs);
     return leastMs === Infinity ? this.#floorMs : leastMs;
   }
 
   #trim(): void {
-    if (this.#usedMs.size <= this.#tenantsMax) return;
-    for (const tenant of this.#usedMs.keys()) {
-      if (!this.#waiting.has(tenant)) {
-        this.#usedMs.delete(tenant);
-        return;
-      }
+    if (this.#tenants.size <= this.#tenantsMax) return;
+    for (const tenant of this.#tenants.values()) {
+      if (tenant.waiting > 0) continue;
+      this.#tenants.delete(tenant.name);
+      return;
     }
   }
 }
+
+const emptyLinesMax = 16;
 
 export interface Waiting {
   readonly spec: TicketSpec;
@@ -69,6 +85,7 @@ export interface Waiting {
 }
 
 export class AskQueue<T extends Waiting> {
+  /** By priority and tenant. A line that is empty stays for the tenant's next ticket, while there are few. */
   readonly #lines: Map<string, T[]>[] = PRIORITIES.map(() => new Map<string, T[]>());
   #size = 0;
 
@@ -90,7 +107,7 @@ export class AskQueue<T extends Waiting> {
     const index = line?.indexOf(ticket) ?? -1;
     if (line === undefined || index < 0) return false;
     line.splice(index, 1);
-    if (line.length === 0) lines?.delete(ticket.spec.tenant);
+    if (line.length === 0 && (lines?.size ?? 0) > emptyLinesMax) lines?.delete(ticket.spec.tenant);
     this.#size -= 1;
     return true;
   }

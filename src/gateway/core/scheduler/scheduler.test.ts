@@ -37,6 +37,18 @@ test('a warm backend with a free slot wins over a cold one, whatever their order
   }
 });
 
+test('with several tenants each ticket goes to the slot that was found for it', () => {
+  const rig = new Rig([aBackend('b0', { loaded: ['m'] })]);
+  rig.arrive('busy', { tenant: 'x' });
+  rig.arrive('pinned', { tenant: 'a', only: ['b2'] });
+  rig.arrive('newer', { tenant: 'b' });
+  const more = ['b0', 'b1', 'b2'].map(name => aBackend(name, { loaded: ['m'] }));
+  assert.deepEqual(words(rig.after(10).fleet(more)), [
+    'dispatch pinned b2 warm_waited',
+    'dispatch newer b1 warm_waited',
+  ]);
+});
+
 test('a ticket whose client left is never dispatched', () => {
   const rig = new Rig([aBackend('b0', { loaded: ['m'] })]);
   rig.arrive('r1');
