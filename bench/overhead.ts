@@ -3,6 +3,7 @@
 import { startBigo } from './peers/bigo.ts';
 import { startLitellm, startPortkey } from './peers/gateways.ts';
 import { startNginxMock, startNginxProxy } from './peers/nginx.ts';
+import { startThinProxy } from './peers/thin-proxy.ts';
 import { costOf } from './lib/cpu.ts';
 import { chatBody, connections, optionsFrom, proxyCore, restCore } from './lib/load.ts';
 import type { BenchOptions } from './lib/load.ts';
@@ -58,6 +59,7 @@ function contestants(backend: string): Readonly<Record<string, Start>> {
         native,
       );
     },
+    thin: async () => found(await startThinProxy(backend, proxyCore), native),
     portkey: async () => found(await startPortkey(backend, proxyCore), openai),
     litellm: async () => found(await startLitellm(backend, proxyCore), openai),
   };

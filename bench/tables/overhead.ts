@@ -12,7 +12,7 @@ export async function overheadSection(): Promise<Section | undefined> {
     const speed = row.perSecond / (medians['nginx']?.perSecond ?? NaN);
     const cost = row.cpuUs / (medians['nginx']?.cpuUs ?? NaN);
     return [
-      `${name} ${versions[name] ?? ''}`.trim(),
+      `${longNames[name] ?? name} ${versions[name] ?? ''}`.trim(),
       shown(row.perSecond),
       shown(speed),
       shown(row.cpuUs, 'µs'),
@@ -27,14 +27,18 @@ export async function overheadSection(): Promise<Section | undefined> {
   return { name: 'overhead', lines, bars: barsOf(medians) };
 }
 
+const longNames: Readonly<Record<string, string>> = { thin: 'thinnest Node proxy' };
+
 function barsOf(medians: OverheadData['medians']): Bar[] {
-  const { nginx, bigo, portkey } = medians;
+  const { nginx, bigo, portkey, thin } = medians;
   if (nginx === undefined || bigo === undefined) return [];
   const bars = [
     atLeast('overhead: requests/s, × nginx', bigo.perSecond / nginx.perSecond, 0.3),
     atMost('overhead: CPU per request, × nginx', bigo.cpuUs / nginx.cpuUs, 3.5),
     atMost('overhead: p99, × nginx', bigo.p99Ms / nginx.p99Ms, 4),
   ];
+  if (thin !== undefined)
+    bars.push(atMost('overhead: CPU per request, × the thinnest Node proxy', bigo.cpuUs / thin.cpuUs, 1.3));
   if (portkey === undefined) return bars;
   return [...bars, atLeast('overhead: requests/s, × Portkey', bigo.perSecond / portkey.perSecond, 15)];
 }
