@@ -89,8 +89,10 @@ export async function startOperator(options: OperatorOptions): Promise<RunningOp
   const life = live(parts, () => {
     isSynced.value = true;
   })
-    .then(leading.resolve)
-    .then(() => parts.lease.hold(stop.signal))
+    .then(() => {
+      if (!stop.signal.aborted) leading.resolve();
+      return lease.hold(stop.signal);
+    })
     .then(isLost => {
       if (isLost) throw new BigoError('lease_lost', 'Another operator may lead now, so this one ends.');
     })
