@@ -67,6 +67,8 @@ export interface Gateway {
 
 const connectionsMax = 20_000;
 const drainLookMs = 20;
+/** Answers that began before the drain did not say that their connection ends: a client may just be sending its next request. */
+const quietLooksNeeded = 10;
 const flushMs = 100;
 
 export async function startGateway(settings: GatewaySettings, deps: GatewayDeps): Promise<Gateway> {
@@ -142,7 +144,10 @@ class RunningGateway implements Gateway {
     context.log.info({ inFlight: context.flights.inFlight }, 'draining');
     await sleep(Math.min(context.settings.time.drainGraceMs ?? 0, context.settings.time.drainMsMax));
     this.main.stopAccepting();
-    while (this.main.openRequests > 0 && context.now() < deadlineMs && this.closing === undefined) {
+    let quietLooks = 0;
+    while (quietLooks < quietLooksNeeded && context.now() < deadlineMs && this.closing === undefined) {
+      quietLooks = this.main.openRequests === 0 ? quietLooks + 1 : 0;
+      if (this.main.connections === 0) break;
       await sleep(drainLookMs);
     }
     await this.close();
