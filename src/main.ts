@@ -219,6 +219,7 @@ async function makeManager({ log, dataFile, cluster, token }: ManagerParts): Pro
   if (cluster === undefined) return new Manager({ ...shared, store: openStore(dataFile) });
   const at = await kubeClient(cluster, version);
   const store = new ClusterStore({ ...at, log });
+  void store.prepare();
   return new Manager({
     ...shared,
     store,

@@ -7,7 +7,7 @@ import { BigoError } from '../api/errors.ts';
 import type { StoredPull } from './core/pull.ts';
 import type { HealthReport } from './core/schemas.ts';
 import { storedPull } from './core/shared-state.ts';
-import { batchOf, NO_USAGE, type Counters, type UsageBatch } from './core/usage.ts';
+import { batchOf, NO_USAGE, type Counters } from './core/usage.ts';
 import type { UsagePage } from './core/wire.ts';
 import type { HistoryRow, ManagerStore } from './types.ts';
 
@@ -73,12 +73,12 @@ class SqliteStore implements ManagerStore {
   }
 
   async place(gateway: string): Promise<string | undefined> {
-    const row = this.db.prepare('SELECT next FROM places WHERE gateway = ?').get(gateway);
-    return row === undefined ? undefined : String(row.next);
+    return this.placeOf(gateway);
   }
 
-  async apply(gateway: string, page: UsagePage): Promise<UsageBatch> {
+  async apply(gateway: string, page: UsagePage, after: string | undefined): Promise<boolean> {
     return this.transaction(() => {
+      if (this.placeOf(gateway) !== after) return false;
       const batch = batchOf(page.records, this.epochs(page));
       for (const [model, counters] of batch.models) this.addUsage(model, counters);
       for (const { hour, model, counters } of batch.hours.values()) {
@@ -89,7 +89,7 @@ class SqliteStore implements ManagerStore {
       for (const [epoch, seq] of batch.places) setEpoch.run(epoch, seq);
       this.db.prepare('INSERT OR REPLACE INTO places (gateway, next) VALUES (?, ?)').run(gateway, page.next);
       this.bound();
-      return batch;
+      return true;
     });
   }
 
@@ -144,6 +144,11 @@ class SqliteStore implements ManagerStore {
 
   close(): void {
     this.db.close();
+  }
+
+  private placeOf(gateway: string): string | undefined {
+    const row = this.db.prepare('SELECT next FROM places WHERE gateway = ?').get(gateway);
+    return row === undefined ? undefined : String(row.next);
   }
 
   private epochs(page: UsagePage): Map<string, number> {

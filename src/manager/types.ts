@@ -1,5 +1,5 @@
 // What the parts of the manager know of each other. The seams where a cluster takes the place of this machine. Never holds a rule.
-import type { Counters, UsageBatch } from './core/usage.ts';
+import type { Counters } from './core/usage.ts';
 import type { StoredPull } from './core/pull.ts';
 import type { HealthReport } from './core/schemas.ts';
 import type { UsagePage } from './core/wire.ts';
@@ -19,8 +19,11 @@ export interface HistoryRow {
 export interface UsageStore {
   /** Where reading of this gateway's journal goes on. */
   place(gateway: string): Promise<string | undefined>;
-  /** All or nothing, with the place: a page that is given twice counts once. */
-  apply(gateway: string, page: UsagePage): Promise<UsageBatch>;
+  /**
+   * All or nothing, with the place: a page that is given twice counts once. False: the place is not `after` any more, where this page
+   * was read; somebody else read on, or all was deleted. Then it is read again from there.
+   */
+  apply(gateway: string, page: UsagePage, after: string | undefined): Promise<boolean>;
   read(): Promise<ReadonlyMap<string, Counters>>;
   history(fromHour: string): Promise<readonly HistoryRow[]>;
   count(model: string, what: 'pulls' | 'requests', at: string): Promise<void>;

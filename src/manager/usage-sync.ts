@@ -112,11 +112,12 @@ export class UsageSync {
   /** Up to the end of the journal. */
   private async readAll({ link, stop }: Reader): Promise<void> {
     while (!stop.signal.aborted) {
-      const page = await link.usage(await this.store.place(link.name));
+      const after = await this.store.place(link.name);
+      const page = await link.usage(after);
       if (page.lost)
         this.log.warn({ gateway: link.name }, 'journal records were dropped before they were read');
-      if (page.records.length > 0) await this.store.apply(link.name, page);
-      if (!page.more) return;
+      const isRead = page.records.length === 0 || (await this.store.apply(link.name, page, after));
+      if (isRead && !page.more) return;
     }
   }
 }

@@ -273,6 +273,7 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
     ];
     const [one, two] = await Promise.all([aManager(t, namespace), aManager(t, namespace)]);
     await Promise.all([one.ready(), two.ready()]);
+    await cluster.admin.until(usageRef(namespace), object => object?.['data']?.usage_data === '{}');
     const counted = async (): Promise<number> => (await usageOf(namespace))['m:1']?.requests ?? 0;
     const settled = (count: number) => until(`${count} requests`, counted, now => now >= count);
     const looked = () => Promise.all([one, two].map(({ url }) => call(`${url}/api/usage`, 'GET')));

@@ -2,7 +2,7 @@
 import type { StoredPull } from '../core/pull.ts';
 import type { HealthReport } from '../core/schemas.ts';
 import { addPull, addReport, readState, writeState, type SharedState } from '../core/shared-state.ts';
-import { NO_USAGE, type Counters, type UsageBatch } from '../core/usage.ts';
+import { NO_USAGE, type Counters } from '../core/usage.ts';
 import { foreignData, UsageDoc } from '../core/usage-doc.ts';
 import type { UsagePage } from '../core/wire.ts';
 import type { Log } from '../../platform/log.ts';
@@ -16,7 +16,7 @@ export interface ClusterStoreOptions {
   readonly log: Log;
 }
 
-export const USAGE_CONFIG_MAP = 'model-usage-stats';
+const USAGE_CONFIG_MAP = 'model-usage-stats';
 const STATE_CONFIG_MAP = 'model-manager-state';
 /** Of the room for hours, by how often the API server found the object too large. */
 const hourShares = [1, 0.3, 0.05, 0];
@@ -41,12 +41,17 @@ export class ClusterStore implements ManagerStore {
     });
   }
 
+  /** So that people find the key before the first request; what is wrong is in the log. */
+  async prepare(): Promise<void> {
+    await this.usage.change(() => undefined).catch(() => undefined);
+  }
+
   async place(gateway: string): Promise<string | undefined> {
     return (await this.usage.look()).places.get(gateway);
   }
 
-  apply(gateway: string, page: UsagePage): Promise<UsageBatch> {
-    return this.usage.change(doc => doc.apply(gateway, page));
+  apply(gateway: string, page: UsagePage, after: string | undefined): Promise<boolean> {
+    return this.usage.change(doc => doc.apply(gateway, page, after));
   }
 
   async read(): Promise<ReadonlyMap<string, Counters>> {

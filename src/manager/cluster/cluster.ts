@@ -35,7 +35,7 @@ const kind = (apiVersion: string, name: string, plural: string): KubeKind => ({
 });
 const POD = kind('v1', 'Pod', 'pods');
 const NODE = kind('v1', 'Node', 'nodes');
-export const RESOURCE = kind(API_VERSION, KIND, PLURAL);
+const RESOURCE = kind(API_VERSION, KIND, PLURAL);
 
 const lookMs = 5_000;
 const firstLookMsMax = 5_000;

@@ -96,6 +96,7 @@ export class ConfigMap<Doc> {
 
   private async put(before: KubeObject | undefined, data: ConfigMapData): Promise<void> {
     const { client, namespace, name } = this.options;
+    if (before !== undefined && isSame(dataOf(before), data)) return;
     if (before !== undefined) return void (await client.replace(CONFIG_MAP, { ...before, data }));
     const metadata = { name, namespace, labels: { 'app.kubernetes.io/part-of': 'bigo' } };
     await client.create(CONFIG_MAP, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data });
@@ -134,6 +135,11 @@ export class ConfigMap<Doc> {
 
 function dataOf(object: KubeObject | undefined): ConfigMapData | undefined {
   return object?.['data'] as ConfigMapData | undefined;
+}
+
+function isSame(before: ConfigMapData = {}, data: ConfigMapData): boolean {
+  const names = Object.keys(data);
+  return names.length === Object.keys(before).length && names.every(name => before[name] === data[name]);
 }
 
 /** Somebody wrote in between, made it first, or deleted it. */

@@ -26,7 +26,7 @@ test('whatever pages are read again, by whom and in which turn, every record is 
         const doc = new UsageDoc(data);
         const epoch = `e${gateway}`;
         const to = Math.max(count, 1);
-        doc.apply(`g${gateway}`, page(epoch, 1, to));
+        doc.apply(`g${gateway}`, page(epoch, 1, to), doc.places.get(`g${gateway}`));
         ends.set(epoch, Math.max(ends.get(epoch) ?? 0, to));
         data = doc.toData();
       }
@@ -40,11 +40,18 @@ test('whatever pages are read again, by whom and in which turn, every record is 
 
 test('emptying usage_data with kubectl is a reset: what was counted before does not come back', () => {
   const doc = new UsageDoc();
-  doc.apply('g', page('e', 1, 10));
+  doc.apply('g', page('e', 1, 10), undefined);
   const patched = new UsageDoc({ ...doc.toData(), usage_data: '{}' });
-  patched.apply('g', page('e', 1, 12));
+  patched.apply('g', page('e', 1, 12), 'e:10');
   assert.equal(patched.models.get('m:1')?.requests, 2);
   assert.equal(patched.places.get('g'), 'e:12');
+});
+
+test('a page that was read before the object was deleted is not taken: what came before it would be lost', () => {
+  const fresh = new UsageDoc();
+  assert.equal(fresh.apply('g', page('e', 6, 9), 'e:5'), false);
+  assert.equal(fresh.apply('g', page('e', 1, 9), undefined), true);
+  assert.equal(fresh.models.get('m:1')?.requests, 9);
 });
 
 test('the old shapes are read: a bare count, and the old key', () => {
@@ -56,7 +63,7 @@ test('the old shapes are read: a bare count, and the old key', () => {
 
 test('what cannot be read is put aside for people, and counting goes on', () => {
   const doc = new UsageDoc({ usage_data: '{"half":' });
-  doc.apply('g', page('e', 1, 2));
+  doc.apply('g', page('e', 1, 2), undefined);
   const data = doc.toData();
   assert.equal(data['usage_data_unreadable'], '{"half":');
   assert.equal(new UsageDoc(data).models.get('m:1')?.requests, 2);
@@ -86,7 +93,7 @@ test('the object stays below 1 MiB whatever names callers invent and however lon
       ...record('e', n * 100 + k + 1, `${'x'.repeat(80)}/${'y'.repeat(80)}-${n}:${k}`),
       at,
     }));
-    doc.apply('g', { records, next: `e:${(n + 1) * 100}`, more: false, lost: false });
+    doc.apply('g', { records, next: `e:${(n + 1) * 100}`, more: false, lost: false }, doc.places.get('g'));
   }
   const data = doc.toData();
   assert.ok(Object.values(data).join('').length < 800_000);

@@ -1,12 +1,12 @@
 // The ConfigMap model-usage-stats as text: counters by model, usage by hour, and how far each journal was read.
 // Never grows over its bounds, never counts a record twice: counters and places change together, in one object.
-import { add, batchOf, NO_USAGE, type Counters, type UsageBatch } from './usage.ts';
+import { add, batchOf, NO_USAGE, type Counters } from './usage.ts';
 import type { UsagePage } from './wire.ts';
 
 export type ConfigMapData = Readonly<Record<string, string>>;
 
 /** What people read and reset: `{"model": {"pulls": …, "requests": …}}`. */
-export const USAGE_KEY = 'usage_data';
+const USAGE_KEY = 'usage_data';
 const HOURS_KEY = 'usage_hours';
 /** Beside the counters, so that emptying `usage_data` with kubectl does not bring back what was counted. */
 const PLACES_KEY = 'usage_places';
@@ -55,15 +55,19 @@ export class UsageDoc {
     this.places = new Map(entriesOf(places['gateways']).map(([name, next]) => [name, String(next)]));
   }
 
-  /** A page that was applied before, or overlaps one, adds nothing. */
-  apply(gateway: string, page: UsagePage): UsageBatch {
+  /**
+   * A page that was applied before, or overlaps one, adds nothing. False: it was read from another place than the one that stands here,
+   * so that something before it may never have been counted.
+   */
+  apply(gateway: string, page: UsagePage, after: string | undefined): boolean {
+    if (this.places.get(gateway) !== after) return false;
     const batch = batchOf(page.records, this.epochs);
     for (const [model, counters] of batch.models) this.add(model, counters);
     for (const { hour, model, counters } of batch.hours.values()) this.addHour(hour, model, counters);
     for (const [epoch, seq] of batch.places) this.epochs.set(epoch, seq);
     this.places.delete(gateway);
     this.places.set(gateway, page.next.slice(0, placeCharsMax));
-    return batch;
+    return true;
   }
 
   add(model: string, counters: Counters): void {
