@@ -1,9 +1,10 @@
-// A model registry on loopback, as `ollama pull 127.0.0.1:PORT/library/NAME:TAG` wants it: manifests and blobs over HTTP.
-// It can be slow, cut off, redirecting, failing or lying, by order of a test. Never listens on another address.
+// A model registry, as `ollama pull 127.0.0.1:PORT/library/NAME:TAG` wants it: manifests and blobs over HTTP, or HTTPS for pods.
+// It can be slow, cut off, redirecting, failing or lying, by order of a test. Never listens beyond loopback or a test's own network.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -64,8 +65,17 @@ interface Layer {
   readonly size: number;
 }
 
-export async function startRegistry(): Promise<Registry> {
-  const registry = new Registry();
+/** Where pods reach it: Ollama insists on TLS, and on a second name of the same place to be sent on to. */
+export interface RegistryPlace {
+  readonly address: string;
+  readonly port: number;
+  /** Leads to the address, in the eyes of those who pull. */
+  readonly name: string;
+  readonly tls: { readonly key: string; readonly cert: string };
+}
+
+export async function startRegistry(place?: RegistryPlace): Promise<Registry> {
+  const registry = new Registry(place);
   await registry.listen();
   return registry;
 }
@@ -75,17 +85,33 @@ export class Registry {
   readonly #manifests = new Map<string, Buffer>();
   readonly #blobs = new Map<string, Blob>();
   readonly #faults = new Map<string, { fault: Fault; left: number }>();
-  readonly #server: Server = createServer((request, response) => {
-    this.#serve(request, response).catch(() => response.destroy());
-  });
+  readonly #place: RegistryPlace | undefined;
+  readonly #server: Server;
+
+  constructor(place?: RegistryPlace) {
+    this.#place = place;
+    const serve = (request: IncomingMessage, response: ServerResponse): void =>
+      void this.#serve(request, response).catch(() => response.destroy());
+    this.#server = place === undefined ? createServer(serve) : createTlsServer(place.tls, serve);
+  }
 
   async listen(): Promise<void> {
-    await new Promise<void>(resolve => this.#server.listen(0, '127.0.0.1', resolve));
+    const { port = 0, address = '127.0.0.1' } = this.#place ?? {};
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject).listen(port, address, resolve);
+    });
   }
 
   /** `127.0.0.1:PORT`, to be put before the model's name. */
   get host(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    const { port } = this.#server.address() as AddressInfo;
+    return `${this.#place?.name ?? '127.0.0.1'}:${port}`;
+  }
+
+  /** The same place under another name. */
+  get #storage(): string {
+    const { port } = this.#server.address() as AddressInfo;
+    return this.#place === undefined ? `http://localhost:${port}` : `https://${this.#place.address}:${port}`;
   }
 
   /** `name` as in `library/smollm2:135m`; returns the digest of the model's weights. */
@@ -150,8 +176,9 @@ export class Registry {
   }
 
   #redirect(response: ServerResponse, how: Fault['redirect'], digest: string): void {
-    const host = how === 'storage' ? this.host.replace('127.0.0.1', 'localhost') : this.host;
-    response.writeHead(307, { Location: `http://${host}/direct/${digest}`, 'Content-Length': 0 }).end();
+    const same = `${this.#place === undefined ? 'http' : 'https'}://${this.host}`;
+    const base = how === 'storage' ? this.#storage : same;
+    response.writeHead(307, { Location: `${base}/direct/${digest}`, 'Content-Length': 0 }).end();
   }
 
   async stop(): Promise<void> {

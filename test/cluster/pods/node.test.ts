@@ -203,6 +203,10 @@ describe('a node on which pods run', { skip: await skipWithoutNode() }, () => {
     });
     const lines = (await answer.text()).trim().split('\n');
     assert.equal((JSON.parse(lines.at(-1) ?? '') as { done: boolean }).done, true);
+    // What people type into a running pod.
+    const typed = await kubectl('exec', 'gateway', '--', '/bin/sh', '-c', 'bigo version');
+    assert.match(typed, /bigo \d+\.\d+\.\d+/);
+    assert.match(await kubectl('exec', 'gateway', '--', 'bigo', 'status'), /fake/);
   });
 
   it('a real Ollama serves a model out of its claim', { skip: noOllama }, async () => {
