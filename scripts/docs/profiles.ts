@@ -7,7 +7,7 @@ import { defaultWish, KUSTOMIZATION, kustomization, profileOf } from '../../src/
 import { renderProfile } from '../../src/profiles/core/render.ts';
 import { PROFILE_NAMES } from '../../src/profiles/core/types.ts';
 
-export const profilesFolder = 'k8s';
+const profilesFolder = 'k8s';
 const packageFile = path.resolve(import.meta.dirname, '../../package.json');
 const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 const notice = (profile: string): string =>

@@ -44,6 +44,8 @@ const kubectl = await find('kubectl');
 const noCluster = await skipWithoutCluster();
 const skip = noCluster === false && kubectl === undefined ? 'needs kubectl' : noCluster;
 const run = promisify(execFile);
+/** A whole suite of programs that are started one after another. */
+const allMsMax = 900_000;
 
 const sources = [
   { id: 'C0', folder: 'k8s/bigo' },
@@ -90,7 +92,7 @@ describe('the list of the documents’ commands', () => {
   });
 });
 
-describe('the documents’ commands on a real API server', { skip }, () => {
+describe('the documents’ commands on a real API server', { skip, timeout: allMsMax }, () => {
   let cluster: ControlPlane;
   let folder = '';
   before(async () => {

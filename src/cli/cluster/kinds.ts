@@ -22,7 +22,7 @@ export const POD = kind('v1', 'Pod', 'pods');
 export const EVENT = kind('v1', 'Event', 'events');
 export const SECRET = kind('v1', 'Secret', 'secrets');
 export const CLAIM = kind('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
-export const NAMESPACE = wide('v1', 'Namespace', 'namespaces');
+const NAMESPACE = wide('v1', 'Namespace', 'namespaces');
 export const DEFINITION = wide(
   'apiextensions.k8s.io/v1',
   'CustomResourceDefinition',

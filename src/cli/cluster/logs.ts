@@ -87,10 +87,14 @@ async function printLog(app: App, client: KubeClient, { pod, query, signal }: Po
   const path = objectPath({ kind: POD, namespace, name, subresource: 'log' }) + query;
   const prefix = app.terminal.paint('cyan', `${name}: `);
   let rest = '';
+  let hasText = false;
   for await (const text of client.streamPath(path, signal)) {
+    hasText ||= text !== '';
     const lines = (rest + text).split('\n');
     rest = (lines.pop() ?? '').slice(0, lineCharsMax);
     for (const line of lines) app.terminal.print(prefix + line);
   }
   if (rest !== '') app.terminal.print(prefix + rest);
+  if (!hasText)
+    app.terminal.tell(`${name} wrote nothing, or does not run yet: see bigo events -n ${namespace ?? ''}`);
 }

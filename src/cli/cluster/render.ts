@@ -106,7 +106,7 @@ function wishOf(profile: Profile, image: string, fields: Readonly<Record<string,
 function nameOf(field: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string' && /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(value)) return value;
-  throw usageError(`--set ${field}: "${String(value)}" is no name`);
+  throw usageError(`--set ${field}: ${JSON.stringify(value)} is no name`);
 }
 
 function refuseUnknown(spec: unknown, namespace: string): void {

@@ -14,7 +14,7 @@ export interface NamespaceFlags extends ClusterFlags {
 }
 
 /** Every pod of a fleet, of an operator's or of a plain profile. */
-export const FLEET_PODS = 'app.kubernetes.io/part-of=bigo,app.kubernetes.io/instance';
+const FLEET_PODS = 'app.kubernetes.io/part-of=bigo,app.kubernetes.io/instance';
 
 export async function clusterStatus(app: App, flags: NamespaceFlags): Promise<void> {
   await withCluster(app, flags, async session => {

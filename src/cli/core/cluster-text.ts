@@ -4,7 +4,7 @@ import type { Status } from '../../api/ollama-deployment/status.ts';
 import type { Cell, Row } from './table.ts';
 
 /** As a status is stored; older ones may lack anything. */
-const statusOf = (fleet: KubeObject): Status => (fleet['status'] ?? {}) as Status;
+const statusOf = (fleet: KubeObject): Status => fleet['status'] ?? {};
 
 export function fleetRows(fleets: readonly KubeObject[]): Row[] {
   return fleets.map(fleet => {
@@ -117,7 +117,7 @@ const STEPS: readonly (readonly [unit: string, seconds: number])[] = [
   ['s', 1],
 ];
 
-export function ageText(ms: number): string {
+function ageText(ms: number): string {
   if (!Number.isFinite(ms)) return '';
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const [unit, size] = STEPS.find(([, step]) => seconds >= step) ?? ['s', 1];

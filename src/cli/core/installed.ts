@@ -25,7 +25,7 @@ export function changeOf({ object, live }: Pair): Change {
   return path === undefined ? { verb: 'keep', object, live } : { verb: 'change', object, live, path };
 }
 
-export const isOurs = ({ metadata }: KubeObject): boolean => metadata.labels?.[MANAGED_BY] === INSTALLER;
+const isOurs = ({ metadata }: KubeObject): boolean => metadata.labels?.[MANAGED_BY] === INSTALLER;
 
 /** Why an object may not be touched; undefined = it may. */
 export function obstacle({ object, live }: Pair): string | undefined {

@@ -6,7 +6,7 @@ import { account, grants, plain, plainLabels } from './plain.ts';
 
 const NAME = 'bigo-secrets';
 const FOLDER = '/etc/bigo/secrets';
-export const NEEDS_FILE = 'needs.json';
+const NEEDS_FILE = 'needs.json';
 
 export interface KeyMaker {
   readonly namespace: string;

@@ -145,7 +145,7 @@ it('a workload that an autoscaler sizes has no size of its own', () => {
   const sized = (spec: Readonly<Record<string, unknown>>): unknown => {
     const objects = rendered('bigo', spec).flatMap(file => file.objects);
     const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'ollama');
-    return (set?.['spec'] as { replicas?: number }).replicas;
+    return (set?.['spec'] as { replicas?: number } | undefined)?.replicas;
   };
   assert.equal(sized({}), undefined);
   assert.equal(sized({ autoscaling: { enabled: false } }), 3);

@@ -136,5 +136,5 @@ function writable(container: Container): Container {
 function withoutEmptyData(object: KubeObject): KubeObject {
   const { data, ...rest } = object;
   const isEmpty = typeof data === 'object' && data !== null && Object.keys(data).length === 0;
-  return isEmpty ? (rest as KubeObject) : object;
+  return isEmpty ? rest : object;
 }
