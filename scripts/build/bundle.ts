@@ -47,6 +47,9 @@ export async function bundle(folder: string, stamp: Stamp): Promise<string> {
     target: 'node24',
     format: 'esm',
     external: ['node-llama-cpp'],
+    // A quarter less to read and to keep in memory; names stay, so a stack still says where it was.
+    minifyWhitespace: true,
+    minifySyntax: true,
     banner: { js: banner(stamp) },
     logLevel: 'warning',
   });
