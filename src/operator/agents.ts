@@ -9,6 +9,8 @@ export interface AgentTarget {
   readonly pod: string;
   readonly uid: string;
   readonly url: string;
+  /** Changes with whatever its node says of it: then the agent may have news too. */
+  readonly version?: string;
 }
 
 export interface AgentPollerOptions {
@@ -28,13 +30,15 @@ export interface AgentIntervals {
 }
 
 const INTERVALS: AgentIntervals = { busyMs: 5_000, settledMs: 60_000 };
+/** A thousand fleets must not cost more than they are worth: so many questions a second, once all is settled. */
+const settledMsEach = 100;
 const atOnceMax = 16;
 const answerMsMax = 3_000;
 const answerBytesMax = 1024 * 1024;
 const failuresMax = 4;
 
 interface Asked {
-  readonly target: AgentTarget;
+  target: AgentTarget;
   readonly resource: string;
   dueAtMs: number;
   failures: number;
@@ -74,6 +78,10 @@ export class AgentPoller {
     return new Map(targets.map(({ pod, uid }) => [pod, this.asked.get(uid)?.view ?? { isAsked: false }]));
   }
 
+  private get settledMs(): number {
+    return Math.max(this.intervals.settledMs, this.asked.size * settledMsEach);
+  }
+
   stop(): void {
     this.isStopped = true;
     clearTimeout(this.timer);
@@ -81,8 +89,12 @@ export class AgentPoller {
 
   private add(resource: string, target: AgentTarget): void {
     const known = this.asked.get(target.uid);
-    if (known?.target.url === target.url) return;
     const dueAtMs = this.options.clock.nowMs();
+    if (known?.target.url === target.url) {
+      if (known.target.version !== target.version) known.dueAtMs = Math.min(known.dueAtMs, dueAtMs);
+      known.target = target;
+      return;
+    }
     const fresh = { dueAtMs, failures: 0, isRunning: false, shown: '', view: { isAsked: false } as const };
     this.asked.set(target.uid, { target, resource, ...fresh });
   }
@@ -108,7 +120,7 @@ export class AgentPoller {
       const status = await this.fetch(asked.target);
       asked.failures = 0;
       this.show(asked, { status }, shownOf(status));
-      this.plan(asked, isBusy(status) ? this.intervals.busyMs : this.intervals.settledMs);
+      this.plan(asked, isBusy(status) ? this.intervals.busyMs : this.settledMs);
     } catch (error) {
       asked.failures = Math.min(asked.failures + 1, failuresMax);
       // One silence may be a hiccup: what it said before still stands.
@@ -116,7 +128,7 @@ export class AgentPoller {
         const unreachable = error instanceof Error ? error.message : String(error);
         this.show(asked, { unreachable }, 'unreachable');
       }
-      this.plan(asked, Math.min(this.intervals.busyMs * 2 ** (asked.failures - 1), this.intervals.settledMs));
+      this.plan(asked, Math.min(this.intervals.busyMs * 2 ** (asked.failures - 1), this.settledMs));
     }
     asked.isRunning = false;
     this.running -= 1;

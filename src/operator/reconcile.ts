@@ -168,9 +168,11 @@ export class Reconciler {
   private followAgents(key: string, pods: readonly KubeObject[]): void {
     const targets = pods.flatMap(pod => {
       const url = this.options.agentUrl(pod);
-      const { name, uid = name, deletionTimestamp } = pod.metadata;
+      const { name, uid = name, deletionTimestamp, resourceVersion: version } = pod.metadata;
       const isUp = podStatus(pod).podIP !== undefined && deletionTimestamp === undefined;
-      return url === undefined || !isUp ? [] : [{ pod: name, uid, url }];
+      return url === undefined || !isUp
+        ? []
+        : [{ pod: name, uid, url, ...(version === undefined ? {} : { version }) }];
     });
     this.options.agents.follow(key, targets);
   }

@@ -51,9 +51,10 @@ async function readyCount(world: World): Promise<number> {
   return all.filter(found => found['status']?.phase === 'Ready').length;
 }
 
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+async function until(world: World, what: string, isSo: () => Promise<boolean>): Promise<void> {
   const endMs = performance.now() + settleMsMax;
   while (!(await isSo())) {
+    if (!world.operator.isRunning) throw new Error('the operator ended: its log above says why');
     if (performance.now() > endMs) throw new Error(`not in ${settleMsMax / 1000} s: ${what}`);
     await sleep(1_000);
   }
@@ -77,7 +78,7 @@ async function passMs(world: World, resources: number): Promise<number> {
   await atOnce(indexes, index =>
     cluster.admin.patch(ref(index), { metadata: { annotations: { look } } }, 'merge'),
   );
-  await until('every resource was looked at', async () => (await passes()) - before >= resources);
+  await until(world, 'every resource was looked at', async () => (await passes()) - before >= resources);
   return (((await operator.cpuSeconds()) - cpuBefore) * 1000) / ((await passes()) - before);
 }
 
@@ -85,7 +86,7 @@ async function grow(world: World, from: number, to: number): Promise<Step> {
   const startMs = performance.now();
   const indexes = Array.from({ length: to - from }, (_, index) => from + index);
   await atOnce(indexes, index => declare(world, index));
-  await until(`${to} resources are ready`, async () => (await readyCount(world)) === to);
+  await until(world, `${to} resources are ready`, async () => (await readyCount(world)) === to);
   const settledSeconds = (performance.now() - startMs) / 1000;
   await quiet(world, 6);
   const cost = await passMs(world, to);

@@ -45,7 +45,6 @@ export class World {
   operator!: OperatorProcess;
   readonly #agents: Server;
   readonly #nodes: PlayedNodes;
-  readonly #stop = new AbortController();
 
   private constructor(cluster: ControlPlane, agents: Server) {
     this.cluster = cluster;
@@ -60,6 +59,9 @@ export class World {
       throw error;
     });
     const world = new World(cluster, agents);
+    // Servers that nobody ends would go on for ever.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => void world.stop().finally(() => process.exit(1)));
     try {
       await world.#prepare();
     } catch (error) {
@@ -71,7 +73,6 @@ export class World {
 
   async stop(): Promise<void> {
     await (this.operator as OperatorProcess | undefined)?.end('SIGKILL');
-    this.#stop.abort();
     await this.#nodes.stop();
     await this.cluster.stop();
     this.#agents.close();
@@ -194,25 +195,33 @@ class PlayedNodes {
     while (!this.#stopped.signal.aborted) {
       const pod = this.#waiting.shift();
       if (pod === undefined) await sleep(20);
-      else await this.#report(pod).catch(() => this.#waiting.push(pod));
+      else await this.#see(pod);
     }
   }
 
-  async #report(pod: KubeObject): Promise<void> {
-    const { name, namespace = '', uid = '', deletionTimestamp } = pod.metadata;
+  async #see(pod: KubeObject): Promise<void> {
+    const { uid = '', deletionTimestamp } = pod.metadata;
     const key = `${uid} ${deletionTimestamp === undefined ? 'starts' : 'ends'}`;
     const { nodeName } = pod['spec'] as { readonly nodeName?: string };
     if (nodeName === undefined || this.#seen.has(key)) return;
     this.#seen.add(key);
-    if (deletionTimestamp !== undefined) return finishPod(this.#cluster.admin, { namespace, name });
+    try {
+      await this.#report(pod);
+    } catch (error) {
+      // Gone in the meantime; else the server is away, and will be asked again.
+      if ((error as { status?: number }).status === 404) return;
+      this.#seen.delete(key);
+      await sleep(200);
+      this.#waiting.push(pod);
+    }
+  }
+
+  async #report({ metadata }: KubeObject): Promise<void> {
+    const pod = { namespace: metadata.namespace ?? '', name: metadata.name };
+    if (metadata.deletionTimestamp !== undefined) return finishPod(this.#cluster.admin, pod);
     const number = this.#pods++ % 60_000;
     const podIP = `127.7.${Math.floor(number / 250)}.${1 + (number % 250)}`;
-    await reportPod(this.#cluster.admin, { namespace, name }, { podIP }).catch((error: unknown) => {
-      // Deleted in the meantime; else it is tried again.
-      if ((error as { status?: number }).status === 404) return undefined;
-      this.#seen.delete(key);
-      throw error;
-    });
+    await reportPod(this.#cluster.admin, pod, { podIP });
   }
 }
 

@@ -1,0 +1,43 @@
+// Rules of asking agents: at once when a pod comes or changes, and then seldom.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../platform/clock.ts';
+import { AgentPoller, type AgentTarget } from './agents.ts';
+
+const settled = { ready: true, settled: true, models: [] };
+
+test('an agent is asked when its pod comes and whenever the pod changes, but not at each pass', async t => {
+  const asked: string[] = [];
+  const changed: string[] = [];
+  const poller = new AgentPoller({
+    http: {
+      ask: ({ url }) => {
+        asked.push(url);
+        return Promise.resolve({ status: 200, headers: {}, body: Buffer.from(JSON.stringify(settled)) });
+      },
+    },
+    clock: systemClock,
+    rng: () => 0.5,
+    userAgent: 'test',
+    onChange: resource => changed.push(resource),
+  });
+  t.after(() => poller.stop());
+  const pod = (version: string): AgentTarget => ({ pod: 'p-0', uid: 'u', url: 'http://p', version });
+  const after = async (count: number): Promise<void> => {
+    const endMs = performance.now() + 10_000;
+    while (asked.length < count && performance.now() < endMs) await sleep(5);
+    // An answer that is on its way must have come before the next question is expected.
+    await sleep(20);
+    assert.equal(asked.length, count);
+  };
+  poller.follow('n/chat', [pod('1')]);
+  await after(1);
+  poller.follow('n/chat', [pod('1')]);
+  await after(1);
+  poller.follow('n/chat', [pod('2')]);
+  await after(2);
+  assert.deepEqual(changed, ['n/chat'], 'what an agent says again is no news');
+  poller.follow('n/chat', []);
+  assert.equal(poller.views('n/chat').size, 0);
+});
