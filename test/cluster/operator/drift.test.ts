@@ -83,7 +83,7 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
     await create(home, 'chat', chat);
     await create(home, 'code', code);
     for (const name of ['chat', 'code']) await rig.until(`${name} has a status`, hasStatus(home, name));
-    await rig.quiet(1_000);
+    await rig.quiet(1_000, home);
   });
   after(async () => {
     await operator?.close();
@@ -138,7 +138,7 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
         ),
       ),
     );
-    await rig.quiet(1_000);
+    await rig.quiet(1_000, home);
   });
 
   it('makes a claim anew once the pod that uses it is gone', async () => {
@@ -154,7 +154,7 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
       const found = await rig.cluster.admin.find(ref);
       return found !== undefined && found.metadata.uid !== before.metadata.uid;
     });
-    await rig.quiet(1_000);
+    await rig.quiet(1_000, home);
   });
 
   it('puts right each kind of child that was edited, or lost its label or its owner', async t => {
@@ -195,7 +195,7 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
     for (const child of owned)
       await rig.cluster.admin.patch(refTo(child), { metadata: { ownerReferences: null } });
     await restored('loss of its owner');
-    await rig.quiet(1_000);
+    await rig.quiet(1_000, home);
     assert.equal(rig.condition(await seen(home, 'chat'), 'Degraded')?.reason === 'NameConflict', false);
   });
 
@@ -209,7 +209,7 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
         async () => (await rig.cluster.admin.get(set))['spec'].replicas === replicas,
       );
     }
-    await rig.quiet(1_000);
+    await rig.quiet(1_000, home);
     assert.equal((await seen(home, 'chat'))['spec'].ollama.replicas, 1);
     const writes = (await rig.writes(mark)).filter(
       ({ objectRef }) => objectRef?.resource === 'ollamadeployments',
@@ -244,7 +244,7 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
       const spec = (await rig.cluster.admin.find(set))?.['spec'] as KubeObject | undefined;
       return spec?.['volumeClaimTemplates'][0].spec.resources.requests.storage === '20Gi';
     });
-    await rig.quiet(1_000);
+    await rig.quiet(1_000, home);
     assert.deepEqual(await pods(), before);
   });
 
@@ -378,7 +378,7 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
       'the ScaledObject is gone',
       async () => (await rig.cluster.admin.find(scaled)) === undefined,
     );
-    await rig.quiet(1_000);
+    await rig.quiet(1_000, home);
     const kept = await rig.cluster.admin.get({
       apiVersion: 'v1',
       kind: 'PersistentVolumeClaim',
@@ -388,7 +388,7 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
     await rig.cluster.admin.patch(od(home, 'chat'), { spec: { openwebui: { enabled: true } } });
     const web = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: home, name: 'chat-openwebui' };
     await rig.until('OpenWebUI is back', async () => (await rig.cluster.admin.find(web)) !== undefined);
-    await rig.quiet(1_000);
+    await rig.quiet(1_000, home);
     const again = await rig.cluster.admin.get({
       apiVersion: 'v1',
       kind: 'PersistentVolumeClaim',

@@ -2,6 +2,7 @@
 // Never shortens the times of the lease: they are the ones that people run.
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { OPERATOR_RULES, type RbacRule } from '../../../src/operator/core/rbac.ts';
 import { aHome, type Running } from '../../cli/bigo.ts';
 import { writeVerbs } from '../tools/audit.ts';
 import { skipWithoutCluster } from '../tools/cluster.ts';
@@ -95,7 +96,7 @@ describe('who leads on a real API server', { skip: await skipWithoutCluster() },
     for (const account of ['one', 'two']) assert.deepEqual(await rig.refusals(account), []);
   });
 
-  it('with --namespaces looks after these alone, with rights in these alone', async t => {
+  it('with --namespaces looks after these alone, with rights in these alone, and names a right that is missing', async t => {
     const [a, b, other] = [
       await rig.cluster.namespace(t),
       await rig.cluster.namespace(t),
@@ -124,5 +125,27 @@ describe('who leads on a real API server', { skip: await skipWithoutCluster() },
       [],
     );
     assert.deepEqual(await rig.refusals('narrow'), []);
+
+    const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', namespace: b, name: 'narrow' };
+    const isLess = ({ resources }: RbacRule) => resources.includes('services');
+    const less = OPERATOR_RULES.map(rule =>
+      isLess(rule) ? { ...rule, verbs: rule.verbs.filter(verb => verb !== 'patch') } : rule,
+    );
+    const degraded = async () => rig.condition(await rig.cluster.admin.get(od(b, 'chat')), 'Degraded');
+    let port = 8_000;
+    const knock = () =>
+      rig.cluster.admin.patch(od(b, 'chat'), { spec: { ollama: { service: { port: ++port } } } });
+    await rig.cluster.admin.patch(role, { rules: less });
+    // The server takes the rule in a moment later.
+    await rig.until('the missing right is named', async () => {
+      await knock();
+      return (await degraded())?.reason === 'Forbidden';
+    });
+    assert.match((await degraded())?.message ?? '', /cannot patch resource "services"/);
+    await rig.cluster.admin.patch(role, { rules: OPERATOR_RULES });
+    await rig.until('it goes on', async () => {
+      await knock();
+      return (await degraded())?.status === 'False';
+    });
   });
 });

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KubeObject as LiveObject } from '../../../src/api/kube-object.ts';
 import { OPERATOR_NAMESPACE } from '../../../src/api/operator-settings.ts';
 import { desired } from '../../../src/operator/core/desired/desired.ts';
 import {
@@ -13,6 +14,7 @@ import {
   OPERATOR_RULES,
   type RbacRule,
 } from '../../../src/operator/core/rbac.ts';
+import { podStatus } from '../../../src/operator/core/status/observed.ts';
 import { type OperatorLimits, type RunningOperator, startOperator } from '../../../src/operator/operator.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
 import { createLog, silentLog } from '../../../src/platform/log.ts';
@@ -120,7 +122,7 @@ export class OperatorRig {
       clock: systemClock,
       rng: Math.random,
       log,
-      limits: { secretRoundMs: 1_000, ...limits },
+      limits: { secretRoundMs: 1_000, agentUrl: nobody, ...limits },
     });
   }
 
@@ -139,12 +141,16 @@ export class OperatorRig {
     );
   }
 
-  /** Resolves when the operator has written nothing for so long. */
-  async quiet(msMin = 2_000): Promise<void> {
-    for (let turn = 0; turn < 20; turn++) {
+  /** Resolves when the operator has written nothing for so long: in one namespace, where others may be on their way out. */
+  async quiet(msMin = 2_000, namespace?: string): Promise<void> {
+    for (let turn = 0; turn < 60; turn++) {
       const mark = await this.cluster.auditMark();
       await sleep(msMin);
-      if ((await this.writes(mark)).length === 0) return;
+      const written = await this.writes(mark);
+      const meant = written.filter(
+        ({ objectRef }) => namespace === undefined || objectRef?.namespace === namespace,
+      );
+      if (meant.length === 0) return;
     }
     assert.fail('the operator goes on writing');
   }
@@ -193,6 +199,12 @@ async function grant(
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name },
     subjects: [{ kind: 'ServiceAccount', name: to.account, namespace: operatorNamespace }],
   });
+}
+
+/** Pods here have the address of this machine, and so may agents of other tests: nobody listens at the first port. */
+function nobody(pod: LiveObject): string | undefined {
+  const isOllama = pod.metadata.labels?.['app.kubernetes.io/name'] === 'ollama';
+  return isOllama && podStatus(pod).podIP !== undefined ? 'http://127.0.0.1:1' : undefined;
 }
 
 /** An image of this repository is never there; everything else runs at once. */
