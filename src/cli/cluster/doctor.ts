@@ -10,7 +10,6 @@ import { OPERATOR_DEPLOYMENT } from '../../profiles/core/installation.ts';
 import type { App } from '../app.ts';
 import { clusterDoctorExit, clusterFindings } from '../core/doctor-cluster.ts';
 import type { ClusterFacts, ClusterFinding, Right } from '../core/doctor-facts.ts';
-import { tableLines } from '../core/table.ts';
 import { versionInfo } from '../version.ts';
 import { type ClusterFlags, listAll, namespaceOf, withCluster } from './access.ts';
 import { serverTime } from './doctor-time.ts';
@@ -195,16 +194,12 @@ interface Printing {
 function print(app: App, findings: readonly ClusterFinding[], { facts, flags }: Printing): void {
   if (flags.json === true)
     return app.terminal.print(JSON.stringify({ namespace: facts.namespace, findings }));
+  const { paint } = app.terminal;
   const styles = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
-  const rows = findings.map(({ check, where, result, message }) => [
-    { text: result, style: styles[result] },
-    check,
-    where,
-    message,
-  ]);
-  const lines = tableLines(rows, { head: ['', 'WHAT', 'WHERE', 'FOUND'], paint: app.terminal.paint });
-  for (const line of lines) app.terminal.print(line);
-  for (const { where, next } of findings) {
-    if (next !== undefined) app.terminal.print(`${where}: ${next}`);
+  for (const { check, where, result, message, next } of findings) {
+    app.terminal.print(
+      `${paint(styles[result], result.padEnd(4))}  ${check.padEnd(10)}  ${where}: ${message}`,
+    );
+    if (next !== undefined) app.terminal.print(`${' '.repeat(18)}${next}`);
   }
 }

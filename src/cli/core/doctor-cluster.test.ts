@@ -217,6 +217,8 @@ test('quota: a counted resource that no container and no LimitRange says', () =>
   const hard = { 'requests.cpu': '8', 'limits.memory': '64Gi', 'requests.nvidia.com/gpu': '2' };
   const quotas = [object('ResourceQuota', 'q', { status: { hard, used: {} } })];
   assert.match(one({ quotas }), /^fail quota: the quota counts requests\.cpu, limits\.memory/);
+  const young = [object('ResourceQuota', 'q', { spec: { hard }, status: {} })];
+  assert.match(one({ quotas: young }), /^fail quota: /, 'a quota counts before its status is written');
   const limits = [{ type: 'Container', default: { memory: '4Gi' }, defaultRequest: { cpu: '500m' } }];
   const limitRanges = [object('LimitRange', 'l', { spec: { limits } })];
   assert.deepEqual(found({ quotas, limitRanges }), []);

@@ -98,7 +98,9 @@ export function quotaFindings(facts: ClusterFacts): readonly ClusterFinding[] {
   const { quotas, limitRanges } = facts;
   if (quotas === undefined) return [];
   const found = quotas.flatMap(quota => {
-    const { hard = {}, used = {} } = (quota['status'] ?? quota['spec'] ?? {}) as Quota;
+    // Its controller writes the status a moment later.
+    const spec = (quota['spec'] ?? {}) as Quota;
+    const { hard = spec.hard ?? {}, used = {} } = (quota['status'] ?? {}) as Quota;
     return [
       ...ineffective(quota, hard),
       ...spent(quota, { hard, used }),

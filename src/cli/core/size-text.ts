@@ -18,7 +18,7 @@ export interface SizeReport {
 
 export function sizeLines(report: SizeReport, paint?: TableOptions['paint']): string[] {
   const { shape, wish, size } = report;
-  const slots = wish.parallel === 1 ? 'one request' : `${wish.parallel} requests`;
+  const slots = wish.parallel === 1 ? 'one request at a time' : `${wish.parallel} requests at once`;
   const line = (name: string, text: string) => `${name.padEnd(18)}${text}`;
   return [
     line(
@@ -27,7 +27,7 @@ export function sizeLines(report: SizeReport, paint?: TableOptions['paint']): st
     ),
     line('disk', humanBytes(report.diskBytes)),
     '',
-    `In the memory of one GPU, for ${slots} at once with ${wish.contextTokens} tokens each, KV cache ${wish.kvCacheType}:`,
+    `In the memory of one GPU, for ${slots} with ${wish.contextTokens} tokens each, KV cache ${wish.kvCacheType}:`,
     line('weights', humanBytes(size.weightsBytes)),
     line(
       'KV cache',
