@@ -49,7 +49,7 @@ function own(name: string, check: () => Promise<readonly string[]>): Step {
 }
 
 const code = (): Promise<SourceFile[]> => readFiles(codePatterns);
-const markdown = (): Promise<SourceFile[]> => readFiles(['*.md', 'docs/**/*.md']);
+const markdown = (): Promise<SourceFile[]> => readFiles(['*.md', 'docs/**/*.md', 'deploy/**/*.md']);
 
 async function sizes(): Promise<{ problems: string[]; note: string }> {
   const functions = await functionSizes(['src', 'scripts', 'test', 'bench']);
@@ -74,6 +74,17 @@ async function generated(): Promise<string[]> {
   return staleDocuments();
 }
 
+/** Loaded here for the same reason. */
+async function commands(): Promise<string[]> {
+  const [{ unknownCommands }, { printedProgram }] = await Promise.all([
+    import('./doc-commands.ts'),
+    import('../docs/command-help.ts'),
+  ]);
+  // What was right when it was written stays in the history.
+  const present = (await markdown()).filter(({ path: file }) => file !== 'CHANGELOG.md');
+  return unknownCommands(present, await printedProgram());
+}
+
 const everything = ['**/*.{ts,cjs,js,json,md,yaml,yml,vue,sh}', 'bin/*', '.ci/*', 'LICENSE', '.npmrc'];
 
 const steps: readonly Step[] = [
@@ -86,6 +97,7 @@ const steps: readonly Step[] = [
   own('purity of core', async () => checkPurity(await code())),
   own('heads of files', async () => checkHeads(await readFiles([...codePatterns, 'scripts/*.cjs']))),
   own('documents', documents),
+  own('commands in documents', commands),
   own('generated documents', generated),
   own('every test is in a suite', () => strayTests(suites)),
   own('forbidden words', async () => checkWords(await readFiles(everything))),
@@ -103,7 +115,15 @@ export async function runChecks(say: (text: string) => void, table = steps): Pro
   };
   await Promise.all(Array.from({ length: stepsAtOnce }, worker));
   const seconds = (performance.now() - started) / 1000;
-  return { name: 'check', files: table.length, passed: table.length - failed, failed, skips: [], unsteady: [], seconds };
+  return {
+    name: 'check',
+    files: table.length,
+    passed: table.length - failed,
+    failed,
+    skips: [],
+    unsteady: [],
+    seconds,
+  };
 }
 
 async function runStep(step: Step, say: (text: string) => void): Promise<boolean> {

@@ -14,8 +14,10 @@ export interface CommandHelp {
 /** Commands use what they are given only when they run, and none runs here. */
 const nobody = { env: {}, cwd: '.' } as App;
 
+export const printedProgram = (): ReturnType<typeof buildProgram> => buildProgram(nobody, COMMANDS);
+
 export async function commandHelps(): Promise<CommandHelp[]> {
-  const program = await buildProgram(nobody, COMMANDS);
+  const program = await printedProgram();
   const shown = new Set(COMMANDS.filter(command => command.isHidden !== true).map(command => command.name));
   const commands = program.commands.filter(command => shown.has(command.name()));
   return commands.map(command => {
