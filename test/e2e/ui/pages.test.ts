@@ -45,11 +45,13 @@ async function startFleet(t: TestContext, flags: readonly string[] = []): Promis
 
 /** What the browser noted since the page began to load. */
 const figures = `new Promise(resolve => {
-  const sums = { shift: 0, paintMs: 0 };
+  const sums = { shift: 0, moved: [], paintMs: 0 };
   const take = list => {
     for (const entry of list) {
-      if (entry.entryType === 'layout-shift') sums.shift += entry.value;
-      else if (entry.name === 'first-contentful-paint') sums.paintMs = entry.startTime;
+      if (entry.entryType === 'layout-shift') {
+        sums.shift += entry.value;
+        sums.moved.push(...entry.sources.map(({ node }) => node?.outerHTML?.slice(0, 200) ?? ''));
+      } else if (entry.name === 'first-contentful-paint') sums.paintMs = entry.startTime;
     }
   };
   const kinds = ['layout-shift', 'paint'];
@@ -273,9 +275,13 @@ describe('the page', { skip }, () => {
     const page = await Watched.open(browser, `${url}/ui/`);
     await page.id('grid').waitFor();
     await page.settled();
-    const { shift, paintMs } = (await page.page.evaluate(figures)) as { shift: number; paintMs: number };
+    const { shift, moved, paintMs } = (await page.page.evaluate(figures)) as {
+      shift: number;
+      moved: string[];
+      paintMs: number;
+    };
     t.diagnostic(`${bytes} bytes of script, gzipped; first paint after ${Math.round(paintMs)} ms`);
-    assert.equal(shift, 0, 'something moved while the page loaded');
+    assert.equal(shift, 0, `while the page loaded this moved: ${moved.join(' | ')}`);
     await page.close();
   });
 });
