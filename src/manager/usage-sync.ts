@@ -1,5 +1,5 @@
 // Reads the gateways' usage journals into the store, a page at a time. Never moves on before a page is stored,
-// never reads one journal twice at a time: a page would be counted twice where the store has no transaction.
+// never has two readers of one journal: the second one's pages would only be turned away.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../platform/log.ts';
 import type { GatewayLink } from './gateway-link.ts';

@@ -57,9 +57,7 @@ export class ConfigMap<Doc> {
   change<Value>(edit: (doc: Doc) => Value): Promise<Value> {
     return new Promise<Value>((resolve, reject) => {
       this.waiting.push({ edit, resolve: value => resolve(value as Value), reject });
-      this.writing ??= this.writeAll().finally(() => {
-        this.writing = undefined;
-      });
+      this.writing ??= this.writeAll();
     });
   }
 
@@ -75,6 +73,8 @@ export class ConfigMap<Doc> {
         for (const change of changes) change.reject(error);
       }
     }
+    // In the same step as the look that found nothing: a change that comes after it begins anew.
+    this.writing = undefined;
   }
 
   private async write(changes: readonly Change<Doc>[]): Promise<unknown[]> {
