@@ -55,7 +55,7 @@ export interface GatewayDeps {
 export interface Gateway {
   readonly url: string;
   readonly adminUrl: string;
-  /** Readiness off, no new connections, running requests finish or are cut after drainMsMax; then everything is closed. */
+  /** Readiness off, no new connections; every request that was taken has drainMsMax to finish, then everything is closed. */
   drain(): Promise<void>;
   /** At once: what runs is cut with an error. */
   close(): Promise<void>;
@@ -97,6 +97,8 @@ class RunningGateway implements Gateway {
   private readonly endSubscription: () => void;
   private readonly deps: GatewayDeps;
   private closing: Promise<void> | undefined;
+  /** Since the drain began. */
+  private lastTakenMs = 0;
 
   constructor(settings: GatewaySettings, deps: GatewayDeps, tls: { tls?: TlsPair }) {
     this.deps = deps;
@@ -116,8 +118,17 @@ class RunningGateway implements Gateway {
       receiveMsMax: settings.time.receiveMsMax,
       connectionsMax,
       nextRequestId: () => ids.next(),
-      onRequest: (req, res, expectsContinue) => handler.handle({ req, res, expectsContinue }),
-      lane: { serves: LANE_ROUTES, onCall: call => handler.handle(call) },
+      onRequest: (req, res, expectsContinue) => {
+        this.noteTaken();
+        handler.handle({ req, res, expectsContinue });
+      },
+      lane: {
+        serves: LANE_ROUTES,
+        onCall: call => {
+          this.noteTaken();
+          handler.handle(call);
+        },
+      },
       ...tls,
     });
     this.admin = new AdminServer(context, { ids, connections: () => this.main.connections });
@@ -139,18 +150,26 @@ class RunningGateway implements Gateway {
 
   async drain(): Promise<void> {
     const { context } = this;
-    const deadlineMs = context.now() + context.settings.time.drainMsMax;
+    const { drainMsMax } = context.settings.time;
+    const startMs = context.now();
+    // A connection from before carries at most one more request, and that one has as long as any other.
+    const deadlineMs = (): number =>
+      Math.min(Math.max(startMs, this.lastTakenMs), startMs + drainMsMax) + drainMsMax;
     context.draining = true;
     context.log.info({ inFlight: context.flights.inFlight }, 'draining');
-    await sleep(Math.min(context.settings.time.drainGraceMs ?? 0, context.settings.time.drainMsMax));
+    await sleep(Math.min(context.settings.time.drainGraceMs ?? 0, drainMsMax));
     this.main.stopAccepting();
     let quietLooks = 0;
-    while (quietLooks < quietLooksNeeded && context.now() < deadlineMs && this.closing === undefined) {
+    while (quietLooks < quietLooksNeeded && context.now() < deadlineMs() && this.closing === undefined) {
       quietLooks = this.main.openRequests === 0 ? quietLooks + 1 : 0;
       if (this.main.connections === 0) break;
       await sleep(drainLookMs);
     }
     await this.close();
+  }
+
+  private noteTaken(): void {
+    if (this.context.draining) this.lastTakenMs = this.context.now();
   }
 
   close(): Promise<void> {

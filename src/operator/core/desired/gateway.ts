@@ -160,7 +160,8 @@ function deployment(context: Context, gateway: Gateway): KubeObject {
           // It watches pods.
           automountServiceAccountToken: true,
           serviceAccountName: names.gateway,
-          terminationGracePeriodSeconds: ollama.drainSeconds + DRAIN_GRACE_SECONDS + 30,
+          // Twice: a connection whose stream began before the drain may carry one more request.
+          terminationGracePeriodSeconds: 2 * ollama.drainSeconds + DRAIN_GRACE_SECONDS + 30,
           securityContext: podSecurity(),
           topologySpreadConstraints: spread(selector),
           containers: [container(context, gateway)],
