@@ -77,7 +77,7 @@ function licenceOfNode(): string | undefined {
 }
 
 /** `folder` is what `bundle` wrote. */
-export function appLayer(folder: string): Layer {
+function appLayer(folder: string): Layer {
   return {
     '/app/bigo.mjs': path.join(folder, 'bigo.mjs'),
     '/app/ui': path.join(folder, 'ui'),

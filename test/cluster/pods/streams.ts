@@ -27,6 +27,7 @@ export interface Stream {
 
 const tailChars = 400;
 const refusedMs = 500;
+const watchMs = 100;
 
 function requestOf({ dialect, model, tokens }: Ask): { readonly path: string; readonly body: object } {
   const messages = [{ role: 'user', content: 'Tell me a long story.' }];
@@ -114,6 +115,8 @@ export class Crowd {
   readonly #open = new Set<Open>();
   readonly #left = new AbortController();
   #isStopped = false;
+  #least = Infinity;
+  #watch: NodeJS.Timeout | undefined;
   #clients: Promise<void>[] = [];
   #count = 0;
 
@@ -122,6 +125,8 @@ export class Crowd {
   }
 
   start(): void {
+    const look = (): void => void (this.#least = Math.min(this.#least, this.streaming.length));
+    this.#watch = setInterval(look, watchMs);
     this.#clients = Array.from({ length: this.#wish.atOnce }, () => this.#client());
   }
 
@@ -129,12 +134,14 @@ export class Crowd {
   async stop(): Promise<readonly Stream[]> {
     this.#isStopped = true;
     await Promise.all(this.#clients);
+    clearInterval(this.#watch);
     return this.ended;
   }
 
   /** At once, whatever streams: for a test that failed. */
   leave(): void {
     this.#isStopped = true;
+    clearInterval(this.#watch);
     this.#left.abort();
   }
 
@@ -143,8 +150,11 @@ export class Crowd {
     return [...this.#open].flatMap(one => (one.firstAtMs === undefined ? [] : (one.backend ?? [])));
   }
 
-  get waiting(): number {
-    return [...this.#open].filter(one => one.firstAtMs === undefined).length;
+  /** The fewest that were seen to stream at one time since this was asked last. */
+  takeLeast(): number {
+    const least = this.#least;
+    this.#least = Infinity;
+    return least;
   }
 
   async until(holds: () => boolean, msMax: number): Promise<void> {
