@@ -2,6 +2,7 @@
 // Never writes while checking.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { chartFiles } from '../chart/files.ts';
 import { apiPage, commandsPage, configurationPage, errorsPage, metricsPage } from '../docs/pages.ts';
 import { profileFiles } from '../docs/profiles.ts';
 import { seedCommandsPage } from '../docs/seed-commands.ts';
@@ -25,6 +26,7 @@ export const generatedDocuments: readonly GeneratedDocument[] = [
   { path: 'deploy/crds/warnings.yaml', text: admissionFile },
   { path: 'docs/seed-commands.md', text: seedCommandsPage },
   ...profileFiles,
+  ...chartFiles,
   { path: 'image/Dockerfile', text: dockerfile },
 ];
 

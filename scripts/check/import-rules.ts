@@ -72,7 +72,7 @@ export const importRules: ImportRules = {
     tools: ['engine'],
     test: everything,
     bench: everything,
-    scripts: ['api', 'tools', 'cli', 'gateway/core', 'profiles/core'],
+    scripts: ['api', 'tools', 'cli', 'gateway/core', 'manager/core', 'operator/core', 'profiles/core'],
   },
   packages: {
     api: ['zod'],
@@ -82,7 +82,7 @@ export const importRules: ImportRules = {
     manager: ['zod'],
     gateway: ['yaml', 'zod'],
     cli: ['commander', 'undici', 'yaml'],
-    scripts: ['esbuild', 'yaml'],
+    scripts: ['esbuild', 'yaml', 'zod'],
     test: everything,
     bench: everything,
   },
