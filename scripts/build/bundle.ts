@@ -23,13 +23,17 @@ export async function stampOf(folder = root): Promise<Stamp> {
   return { version, commit: head?.stdout.trim() ?? 'unknown' };
 }
 
-/** Bundled CommonJS packages call `require`; the program reads its stamp from the environment. */
+/** Bundled CommonJS packages call `require`; the program reads its stamp from the environment; signals: src/platform/signals.ts. */
 function banner(stamp: Stamp): string {
   return [
     '#!/usr/bin/env node',
     "import { createRequire as bigoCreateRequire } from 'node:module';",
     'const require = bigoCreateRequire(import.meta.url);',
     `process.env.BIGO_VERSION ??= ${JSON.stringify(stamp.version)};`,
+    'if (process.pid === 1) {',
+    "  const early = (globalThis[Symbol.for('bigo.earlySignals')] = []);",
+    "  process.on('SIGTERM', signal => early.push(signal));",
+    '}',
     `process.env.BIGO_COMMIT ??= ${JSON.stringify(stamp.commit)};`,
   ].join('\n');
 }

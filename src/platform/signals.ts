@@ -20,6 +20,12 @@ export interface Shutdown {
 /** npm passes a signal on to its child, which has had it from the terminal or its group already: both are one wish. */
 const echoMsMax = 75;
 
+/**
+ * The first process of a container gets no signal that it does not listen to, and a kubelet sends SIGTERM once: the release
+ * listens from its first line (scripts/build/bundle.ts) and keeps here what came before anybody was ready for it.
+ */
+export const EARLY_SIGNALS = 'bigo.earlySignals';
+
 /** For servers. */
 export function onShutdown(initial: ShutdownHandlers): Shutdown {
   let handlers = initial;
@@ -35,6 +41,8 @@ export function onShutdown(initial: ShutdownHandlers): Shutdown {
     handlers.atOnce();
     process.exit(exitCodeOf(signal));
   };
+  const early = (globalThis as Record<symbol, unknown>)[Symbol.for(EARLY_SIGNALS)];
+  if (Array.isArray(early) && early.length > 0) setImmediate(() => receive('SIGTERM'));
   process.on('SIGINT', () => receive('SIGINT'));
   process.on('SIGTERM', () => receive('SIGTERM'));
   process.on('SIGHUP', () => (handlers.reload === undefined ? receive('SIGHUP') : handlers.reload()));
