@@ -8,11 +8,10 @@ import { find, skipUnless } from '../../tools/parts.ts';
 import { tinyGguf } from '../../tools/tiny-gguf.ts';
 import { ollamaImage } from '../tools/images.ts';
 import { skipWithoutNode } from '../tools/node.ts';
-import { Cluster, conditionOf, type Fleet } from './fleet.ts';
+import { Cluster, conditionOf, stateMsMax, type Fleet } from './fleet.ts';
 import { registryForPods, type PodRegistry } from './registry.ts';
 import { Crowd, figures, told } from './streams.ts';
 
-const stateMsMax = 180_000;
 const storyMsMax = 15 * 60_000;
 
 const skip = (await skipWithoutNode()) || (await skipUnless('ollama', 'smollm2'));

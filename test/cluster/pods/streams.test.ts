@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { fakeOllamaImages } from '../tools/images.ts';
 import type { KubeObject } from '../tools/kube-client.ts';
 import { skipWithoutNode } from '../tools/node.ts';
-import { Cluster, conditionOf, type Fleet } from './fleet.ts';
+import { Cluster, conditionOf, stateMsMax, type Fleet } from './fleet.ts';
 import { Crowd, dialects, figures, told } from './streams.ts';
 
 /**
@@ -124,7 +124,7 @@ function streamsAreWhole(): void {
     t.after(() => crowd.leave());
     const startMs = Date.now();
     crowd.start();
-    await crowd.until(() => new Set(crowd.streaming).size === 3, 60_000);
+    await crowd.until(() => new Set(crowd.streaming).size === 3, stateMsMax);
     for (const [what, act] of story) {
       const fromMs = Date.now();
       crowd.takeLeast();
@@ -152,7 +152,7 @@ function streamsAreWhole(): void {
     const startMs = Date.now();
     crowd.start();
     const onVictim = () => crowd.streaming.filter(backend => backend === victim.metadata.name).length;
-    await crowd.until(() => onVictim() >= 2, 60_000);
+    await crowd.until(() => onVictim() >= 2, stateMsMax);
     cluster.node.killContainer(victim, 'ollama');
     const killedAtMs = Date.now();
     const { length } = crowd.ended;
@@ -176,7 +176,7 @@ function streamsAreWhole(): void {
     t.after(() => long.leave());
     const startMs = Date.now();
     long.start();
-    await long.until(() => long.streaming.length === dialects.length, 60_000);
+    await long.until(() => long.streaming.length === dialects.length, stateMsMax);
     const ended = long.stop();
     await fleet.replace(0, 'delete', 1);
     for (const one of await ended) assert.equal(one.end, 'told', told([one], startMs));
@@ -194,7 +194,8 @@ function troubleIsNamed(): void {
 
   before(async () => {
     const resources = { requests: { cpu: '20m' }, limits: { memory: '400Mi' } };
-    const small = ollama({ replicas: 1, imageTag: cases[0]?.tag, resources });
+    const few = { replicas: 1, imageTag: cases[0]?.tag, resources, rollout: { drainSeconds: 10 } };
+    const small = ollama(few);
     sick = await cluster.fleet({ name: 'sick', ollama: small, gateway: { replicas: 1 } });
   });
 
