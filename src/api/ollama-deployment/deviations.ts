@@ -4,7 +4,7 @@ import type { ConditionReason } from '../condition-reasons.ts';
 import type { Spec } from './resource.ts';
 
 /** Older versions give away memory and keys to anybody who can reach them (CVE-2026-7482). */
-const SAFE_OLLAMA = '0.17.1';
+export const SAFE_OLLAMA = '0.17.1';
 const BELOW_SAFE = '^v?0[.](([0-9]|1[0-6])([.].*)?|17([.]0(-.*)?)?|17[.]1-rc.*)$';
 /** Images under other names may count their versions in another way. */
 const OLLAMA_IMAGE = '(^|/)ollama$';

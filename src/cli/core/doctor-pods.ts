@@ -1,6 +1,7 @@
 // Findings about what runs: GPUs nobody offers, quotas that refuse pods, Ollama versions with holes, pods that do not start.
 // Never counts what a node has free: the scheduler does that.
 import type { KubeObject } from '../../api/kube-object.ts';
+import { SAFE_OLLAMA } from '../../api/ollama-deployment/deviations.ts';
 import { parseQuantity } from '../../operator/core/quantity.ts';
 import {
   type ClusterFacts,
@@ -14,9 +15,6 @@ import {
 } from './doctor-facts.ts';
 import { podTrouble } from './rollout.ts';
 import { compareVersions } from './version-order.ts';
-
-/** From this version on the hole that gives away memory and keys is closed (CVE-2026-7482). */
-const SAFE_OLLAMA = '0.17.1';
 
 const isGpu = (resource: string): boolean =>
   /^[a-z0-9.-]+\/(gpu|mig-|vgpu)/.test(resource) || resource.startsWith('gpu.');
