@@ -28,8 +28,9 @@ export function seedCommandsPage(): string {
     'Commands of the documents BigO grew from',
     'Every command that those five documents print, in their order. Run from the folder of the profile, after `00-prerequisites.yaml` or the whole folder was applied.',
     '',
-    `${counts(commands)}. “run”: a test runs it as it is printed against a real API server. “adapted”: the test runs the form in the third column.`,
-    '“waits”: it works on a pod that really runs, and no test runs it yet. “not runnable”: not on a test machine, for the reason given.',
+    `${counts(commands)}. “run”: a test runs it as it is printed against a real API server and checks its effect. “adapted”: the test runs the form in the third column.`,
+    'Pods are objects there: what a kubelet would tell of them, such as their logs, is given by the test. “waits”: it needs a container that really runs, and no test runs it yet.',
+    '“not runnable”: not on a test machine, for the reason given.',
     ...SOURCES.flatMap(([id, folder, title]) => [
       '',
       `## ${title}: ${folder}`,

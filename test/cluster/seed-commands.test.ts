@@ -1,5 +1,5 @@
 // Every command that the documents which BigO grew from print, against a real API server with the right profile applied: its effect is checked.
-// Never runs one that needs a pod which really runs: the list says which those are.
+// Pods are objects only; what they would have written is given. Never runs a command that needs more of a pod: the list says which those are.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -8,11 +8,11 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { customResourceDefinition } from '../../src/api/ollama-deployment/crd.ts';
 import { aHome } from '../cli/bigo.ts';
 import { find } from '../tools/parts.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import type { KubeObject } from './tools/kube-client.ts';
+import { announceKubelet, startKubeletLogs, type KubeletLogs } from './tools/kubelet-logs.ts';
 import { addNode } from './tools/pretend.ts';
 
 interface SeedCommand {
@@ -95,11 +95,17 @@ describe('the list of the documents’ commands', () => {
 describe('the documents’ commands on a real API server', { skip, timeout: allMsMax }, () => {
   let cluster: ControlPlane;
   let folder = '';
+  let kubelet: KubeletLogs;
   before(async () => {
     cluster = await startControlPlane({ audit: false });
     folder = await mkdtemp(path.join(tmpdir(), 'bigo-seeds-'));
     await cp(path.join(root, 'k8s'), path.join(folder, 'k8s'), { recursive: true });
-    for (const name of ['gpu-node-1', 'gpu-node-2']) await addNode(cluster.admin, { name });
+    kubelet = await startKubeletLogs(cluster, containerLogs);
+    for (const name of ['gpu-node-1', 'gpu-node-2']) {
+      await addNode(cluster.admin, { name, extended: { 'nvidia.com/gpu': '8' } });
+      await announceKubelet(cluster, name, kubelet.port);
+    }
+    for (const volume of volumes()) await cluster.admin.create(volume);
     await cluster.admin.create({
       apiVersion: 'storage.k8s.io/v1',
       kind: 'StorageClass',
@@ -112,6 +118,7 @@ describe('the documents’ commands on a real API server', { skip, timeout: allM
   });
   after(async () => {
     await cluster.stop();
+    await kubelet.stop();
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -136,7 +143,7 @@ describe('the documents’ commands on a real API server', { skip, timeout: allM
   };
 
   const watching = async (line: string, cwd: string, expected: RegExp): Promise<void> => {
-    const child = spawn('sh', ['-c', `exec ${line}`], { cwd, env: environment(), timeout: commandMsMax });
+    const child = spawn('sh', ['-c', line], { cwd, env: environment(), timeout: commandMsMax });
     let out = '';
     for await (const chunk of child.stdout) {
       out += String(chunk);
@@ -156,9 +163,11 @@ describe('the documents’ commands on a real API server', { skip, timeout: allM
       for (const { id, command, as, expect = '', ...how } of own) {
         it(`${id} ${(as ?? command).split('\n')[0]}`, async () => {
           const cwd = path.join(folder, how.folder ?? source.folder);
-          const line = `${how.pod === true ? setPod : ''}${as ?? command}`;
+          const first = how.pod === true ? setPod : '';
+          const line = first + (as ?? command);
           if (how.before !== undefined) await shell(how.before, cwd);
-          if (how.watch === true) return watching(line, cwd, new RegExp(expect));
+          // The shell gives way to the command, so that the command is what is ended.
+          if (how.watch === true) return watching(`${first}exec ${as ?? command}`, cwd, new RegExp(expect));
           if (how.then === undefined) return expecting(line, cwd, new RegExp(expect, 'm'));
           await expecting(`${line} && ${how.then}`, cwd, new RegExp(how.thenExpect ?? '', 'm'));
         });
@@ -167,13 +176,18 @@ describe('the documents’ commands on a real API server', { skip, timeout: allM
   }
 });
 
-/** As the operator would have made it, without an operator: what it makes is tested elsewhere. */
+/** As the operator would have made it, without an operator that runs: what it makes is tested elsewhere. */
 async function minimalResource(
   cluster: ControlPlane,
   folder: string,
   shell: (line: string, cwd: string) => Promise<string>,
 ): Promise<void> {
-  await cluster.admin.create(customResourceDefinition() as unknown as KubeObject);
+  const ends: (() => void | Promise<void>)[] = [];
+  const home = aHome({
+    after: (end: () => void | Promise<void>) => void ends.push(end),
+  } as Parameters<typeof aHome>[0]);
+  const installed = await home.run(['install', '--no-wait', '--kubeconfig', cluster.adminKubeconfig]);
+  assert.equal(installed.code, 0, installed.stderr);
   await served('/apis/llm.geeper.io/v1alpha1/ollamadeployments', cluster);
   const file = path.join(folder, 'minimal.json');
   const resource = {
@@ -184,10 +198,6 @@ async function minimalResource(
   };
   await writeFile(file, JSON.stringify(resource));
   await shell(`kubectl apply -f ${file}`, folder);
-  const ends: (() => void | Promise<void>)[] = [];
-  const home = aHome({ after: (end: () => void | Promise<void>) => void ends.push(end) } as Parameters<
-    typeof aHome
-  >[0]);
   const rendered = await home.run(['render', file]);
   for (const end of ends) await end();
   assert.equal(rendered.code, 0, rendered.stderr);
@@ -197,6 +207,46 @@ async function minimalResource(
     // What needs Prometheus is not there; everything else is.
     assert.match(error.stderr ?? '', /no matches for kind/);
   });
+}
+
+/** As the programs write them, a line or two each. */
+const containerLogs = {
+  ollama: [
+    'time=2026-01-06T18:26:21.023Z level=INFO source=routes.go msg="Listening on [::]:11434 (version 0.24.0)"',
+    '[GIN] 2026/01/06 - 18:30:00 | 200 |         1m54s |      10.42.0.1 | POST     "/api/generate"',
+    'time=2026-01-06T18:31:00.000Z level=ERROR source=sched.go msg="error loading model"',
+    '',
+  ].join('\n'),
+  'model-manager': '{"level":"warn","msg":"may not update configmap model-usage-stats"}\n',
+  'health-checker': '[PASS] Nothing is missing\n',
+  fill: 'ollama-gateway-admin: 1 entries made\n',
+  manager: '{"level":"info","msg":"this operator leads"}\n',
+};
+
+/** One volume for each claim, so that its pods find a node. */
+function volumes(): KubeObject[] {
+  const claims = [
+    { namespace: 'model-hosting', name: 'ollama-pvc', accessMode: 'ReadWriteMany', storageClassName: '' },
+    { namespace: 'ml', name: 'ollama', accessMode: 'ReadWriteMany', storageClassName: 'nfs-client' },
+    {
+      namespace: 'default',
+      name: 'models-minimal-ollama-ollama-0',
+      accessMode: 'ReadWriteOnce',
+      storageClassName: '',
+    },
+  ];
+  return claims.map(({ namespace, name, accessMode, storageClassName }) => ({
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: `${namespace}-${name}` },
+    spec: {
+      accessModes: [accessMode],
+      capacity: { storage: '1Ti' },
+      claimRef: { namespace, name },
+      hostPath: { path: '/nowhere' },
+      storageClassName,
+    },
+  }));
 }
 
 async function served(target: string, cluster: ControlPlane): Promise<void> {
