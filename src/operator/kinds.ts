@@ -1,7 +1,7 @@
 // The kinds of objects that the operator watches, and which of them hang on an optional part of the cluster.
 // Never a Secret: those are read by name, one at a time.
 import { API_VERSION, KIND, PLURAL } from '../api/ollama-deployment/resource.ts';
-import type { KubeObject } from '../api/kube-object.ts';
+import type { KubeManagedFields, KubeObject } from '../api/kube-object.ts';
 import type { KubeKind } from '../platform/kube/paths.ts';
 import { FIELD_MANAGER } from './core/plan.ts';
 
@@ -68,7 +68,7 @@ export function trim(kind: KubeKind): (object: KubeObject) => KubeObject {
 
 function trimManaged(object: KubeObject): KubeObject {
   const { managedFields, annotations, ...metadata } = object.metadata;
-  const own = managedFields?.filter(({ manager }) => manager === FIELD_MANAGER);
+  const own = managedFields?.filter(({ manager }) => manager === FIELD_MANAGER).map(shareFields);
   const { [LAST_APPLIED]: _copy, ...kept } = annotations ?? {};
   return {
     ...object,
@@ -78,6 +78,19 @@ function trimManaged(object: KubeObject): KubeObject {
       ...(own === undefined ? {} : { managedFields: own }),
     },
   };
+}
+
+const sharedFields = new Map<string, KubeManagedFields['fieldsV1']>();
+const sharedFieldsMax = 1_000;
+
+/** Objects of a kind have the same fields in every fleet, and these trees weigh more than the objects: each is kept once. */
+function shareFields(entry: KubeManagedFields): KubeManagedFields {
+  if (entry.fieldsV1 === undefined) return entry;
+  const text = JSON.stringify(entry.fieldsV1);
+  const fieldsV1 = sharedFields.get(text) ?? entry.fieldsV1;
+  if (sharedFields.size >= sharedFieldsMax) sharedFields.clear();
+  sharedFields.set(text, fieldsV1);
+  return { ...entry, fieldsV1 };
 }
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
