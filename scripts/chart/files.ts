@@ -10,7 +10,7 @@ import { templateFile } from './template.ts';
 import { testParts } from './test-pod.ts';
 import { valuesSchema, valuesTables, valuesYaml } from './values-files.ts';
 
-export const chartFolder = 'deploy/chart';
+const chartFolder = 'deploy/chart';
 const packageFile = path.resolve(import.meta.dirname, '../../package.json');
 const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 

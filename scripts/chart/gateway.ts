@@ -5,7 +5,7 @@ import { resolve } from '../../src/api/ollama-deployment/resolve.ts';
 import { API_VERSION, KIND, resourceSchema } from '../../src/api/ollama-deployment/resource.ts';
 import { TESTED_OLLAMA_TAG } from '../../src/api/operator-settings.ts';
 import { desired } from '../../src/operator/core/desired/desired.ts';
-import { namesOf } from '../../src/operator/core/names.ts';
+import { MANAGER_APP, namesOf } from '../../src/operator/core/names.ts';
 import {
   alertsWhen,
   callers,
@@ -161,6 +161,9 @@ interface Rule extends Fields {
   }[];
 }
 
+/** The page's own requests: it is let in whoever else is. */
+const MANAGER: Fields = { namespaceSelector: {}, ...fromApp(MANAGER_APP) };
+
 /** Agents ask a gateway of their own fleet only. */
 const AGENTS = ['ollama', 'ollama-writer'];
 
@@ -172,7 +175,7 @@ function policy(object: KubeObject): Fields {
   );
   const ingress = [
     { ...main, from: callers(EXPOSED) },
-    { ...main, from: [fromApp(TEST_APP)] },
+    { ...main, from: [fromApp(TEST_APP), MANAGER] },
     { ...admin, from: [...observers, fromApp(TEST_APP)] },
   ];
   return { ...object, spec: { ...spec, ingress } };

@@ -156,7 +156,7 @@ describe('the Helm chart', { skip: await skipUnless('helm') }, () => {
       const around = beside[name] === undefined ? [] : [beside[name]];
       const key = JSON.stringify(around);
       if (!whole.has(key)) whole.set(key, await text(around));
-      const isOn = /enabled$/.test(name) && typeof fallback === 'boolean' && !name.includes('nodePort');
+      const isOn = name.endsWith('.enabled') && typeof fallback === 'boolean' && !name.includes('nodePort');
       const other = isOn ? false : otherValue(name, fallback);
       assert.notEqual(
         await text([...around, nested(name, other)]),

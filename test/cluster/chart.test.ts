@@ -109,7 +109,10 @@ describe('the Helm chart on a cluster', { skip }, () => {
 
   it('installs everything on an empty cluster, lets all pods in under quota and Pod Security, and says what is next', async () => {
     const text = done(await call('install', 'bigo', chart, ...everything));
-    assert.match(text, /kind: OllamaDeployment/);
+    const [, first = ''] = /<<EOF\n([^]*?)\nEOF\n/.exec(text) ?? [];
+    const [chat] = await cluster.admin.applyYaml(first, 'default');
+    assert.equal(chat?.metadata.name, 'chat');
+    await cluster.admin.delete({ ...fleet, name: 'chat' });
     assert.match(text, /helm test bigo/);
     assert.match(text, /helm uninstall bigo[^]*every fleet goes on serving/);
     for (const [name, count] of [

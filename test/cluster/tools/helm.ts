@@ -35,7 +35,7 @@ export async function helm(
     return { code: 0, ...(await run(program ?? 'helm', args, options)) };
   } catch (error) {
     const { code, stdout = '', stderr = '' } = error as Partial<HelmResult>;
-    return { code: Number(code ?? 1), stdout, stderr: stderr === '' ? String(error) : stderr };
+    return { code: code ?? 1, stdout, stderr: stderr === '' ? String(error) : stderr };
   }
 }
 
