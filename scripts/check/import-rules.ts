@@ -62,7 +62,7 @@ export const importRules: ImportRules = {
     agent: ['api', 'platform', 'agent/core'],
     'operator/core': ['api'],
     operator: ['api', 'platform', 'operator/core'],
-    'profiles/core': ['api', 'operator/core'],
+    'profiles/core': ['api', 'operator/core', 'manager/core'],
     'engine/core': ['api'],
     engine: ['api', 'engine/core'],
     'cli/core': ['api', 'operator/core', 'profiles/core'],

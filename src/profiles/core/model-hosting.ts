@@ -1,5 +1,6 @@
 // Profile model-hosting: three Ollamas with a GPU each, the Model Manager, and a health check every five minutes.
 // Never a value of usage: the manager writes those, and a second apply must not wipe them.
+import { MANAGER_CLUSTER_RULES, MANAGER_OWN_RULES, MANAGER_RULES } from '../../manager/core/rbac.ts';
 import type { KubeObject } from '../../api/kube-object.ts';
 import {
   containerSecurity,
@@ -99,27 +100,15 @@ function manager({ wish }: Surroundings): KubeObject[] {
   ];
 }
 
-/** Those of the manager itself, and those that the documents' own questions ask for. */
+/** Of all Secrets only the one that this profile makes. */
 function managerRights(namespace: string): KubeObject[] {
-  const rule = (group: string, resources: readonly string[], verbs: readonly string[]) => ({
-    apiGroups: [group],
-    resources,
-    verbs,
-  });
   const common = { namespace, app: MANAGER_APP, account: MANAGER };
+  const named = MANAGER_RULES.map(rule =>
+    rule.resources.includes('secrets') ? { ...rule, resourceNames: ['ollama-gateway-admin'] } : rule,
+  );
   return [
-    ...grants({
-      ...common,
-      name: 'model-manager-role',
-      rules: [
-        rule('', ['configmaps'], ['get', 'list', 'create', 'update', 'patch']),
-        rule('', ['pods'], ['get', 'list', 'watch']),
-        rule('', ['services'], ['get', 'list']),
-        { ...rule('', ['secrets'], ['get']), resourceNames: ['ollama-gateway-admin'] },
-        rule('llm.geeper.io', ['ollamadeployments'], ['get', 'list', 'create', 'patch', 'delete']),
-      ],
-    }),
-    ...grants({ ...common, name: MANAGER, isClusterWide: true, rules: [rule('', ['nodes'], ['list'])] }),
+    ...grants({ ...common, name: 'model-manager-role', rules: [...MANAGER_OWN_RULES, ...named] }),
+    ...grants({ ...common, name: MANAGER, isClusterWide: true, rules: MANAGER_CLUSTER_RULES }),
   ];
 }
 
