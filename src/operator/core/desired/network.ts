@@ -55,10 +55,13 @@ function ollamaRules(context: Context): Rule[] {
 }
 
 function gatewayRules(context: Context): Rule[] {
-  const { name, gateway, ollama } = context.resolved;
+  const { name, gateway, ollama, allowFrom = [] } = context.resolved;
   const pods = (['ollama', 'writer', 'gateway'] as const).map(app => ours(selectorOf(name, app)));
+  const main = callers(context, { service: ollama.service, ingress: gateway?.ingress });
+  // The manager's page chats, pulls and deletes with the key of whoever looks at it.
+  const manager = allowFrom.length > 0 ? [anyNamespace(MANAGER_APP)] : [];
   return [
-    { ports: [PORTS.gateway], ...callers(context, { service: ollama.service, ingress: gateway?.ingress }) },
+    { ports: [PORTS.gateway], ...(main.from && { from: [...main.from, ...manager] }) },
     { ports: [PORTS.gatewayAdmin], from: [...pods, ...watchers(context)] },
   ];
 }
