@@ -202,10 +202,11 @@ function deployment(object: KubeObject): Fields {
   const volumes = (template.spec['volumes'] as Fields[]).map(volume =>
     volume['name'] === 'keys' ? keysVolume(volume) : volume,
   );
-  const grace = Number(template.spec['terminationGracePeriodSeconds']) - DRAIN_SECONDS;
+  // A request that comes while others drain has as long as they had: see desired/gateway.ts.
+  const grace = Number(template.spec['terminationGracePeriodSeconds']) - 2 * DRAIN_SECONDS;
   const spec = {
     ...template.spec,
-    terminationGracePeriodSeconds: expr(`add $.Values.gateway.drainSeconds ${grace}`),
+    terminationGracePeriodSeconds: expr(`add (mul 2 $.Values.gateway.drainSeconds) ${grace}`),
     volumes: withKeysIf(volumes),
   };
   return { ...made, spec: { ...made.spec, template: { ...template, spec } } };
