@@ -163,6 +163,17 @@ export const suites: readonly Suite[] = [
     showsOutput: false,
   },
   {
+    name: 'manifests',
+    about: 'every manifest that BigO hands out, judged by kube-score, checkov and the API’s own schemas',
+    files: ['test/manifests/**/*.test.ts'],
+    needs: ['helm', 'kube-score', 'kubeconform', 'checkov'],
+    budgetSeconds: 120,
+    filesAtOnce: 1,
+    testSecondsMax: 120,
+    secondRunFilesMax: 0,
+    showsOutput: false,
+  },
+  {
     name: 'cluster',
     about: 'a real Kubernetes API server with its controllers; pods are objects only',
     files: ['test/cluster/*.test.ts', 'test/cluster/!(pods)/**/*.test.ts'],

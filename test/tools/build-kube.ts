@@ -6,7 +6,7 @@ import path from 'node:path';
 import { runLogged, toolsFolder, withLock } from './cache.ts';
 import { goProgram } from './go.ts';
 
-const kubernetesVersion = '1.34.2';
+export const kubernetesVersion = '1.34.2';
 const etcdVersion = '3.6.8';
 const coreDnsVersion = '1.12.4';
 const kwokVersion = '0.8.0';

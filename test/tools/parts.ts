@@ -14,6 +14,13 @@ import { buildOllama, builtOllama, reportsVersion } from './build-ollama.ts';
 import { installDebian } from './debian.ts';
 import { fetchKubeClient, fetchedKubeClient } from './fetch-kube-client.ts';
 import { fetchSmollm2, smollm2File } from './fetch-smollm2.ts';
+import {
+  buildManifestTool,
+  builtManifestTool,
+  installCheckov,
+  installedCheckov,
+  type ManifestTool,
+} from './manifest-tools.ts';
 
 export const partNames = [
   'ollama',
@@ -26,6 +33,9 @@ export const partNames = [
   ...kubePrograms,
   'kubectl',
   'helm',
+  'kube-score',
+  'kubeconform',
+  'checkov',
   'containerd',
 ] as const;
 export type PartName = (typeof partNames)[number];
@@ -91,6 +101,14 @@ function kubeClientPart(name: 'kubectl' | 'helm'): Part {
   return { variable: `BIGO_${name.toUpperCase()}`, cost: 'a download of 36 MB', onlyCache: true, look, add };
 }
 
+/** Only the ones built here: the tests count on what exactly these versions find, and on the schemas beside them. */
+function manifestPart(name: ManifestTool): Part {
+  const look = (): Promise<string | undefined> => usable(builtManifestTool(name));
+  const variable = `BIGO_${name.toUpperCase().replaceAll('-', '_')}`;
+  const cost = 'built from source, 1 to 2 minutes on 2 cores';
+  return { variable, cost, onlyCache: true, look, add: () => buildManifestTool(name) };
+}
+
 /** What runs containers: containerd with all that it and the node's other servers call. */
 const containerd: Part = {
   ...debianPart(
@@ -154,6 +172,15 @@ export const parts: Readonly<Record<PartName, Part>> = {
   kwok: kubePart('kwok'),
   kubectl: kubeClientPart('kubectl'),
   helm: kubeClientPart('helm'),
+  'kube-score': manifestPart('kube-score'),
+  kubeconform: manifestPart('kubeconform'),
+  checkov: {
+    variable: 'BIGO_CHECKOV',
+    cost: 'an environment of Python, 1 to 3 minutes and 400 MB',
+    onlyCache: true,
+    look: () => usable(installedCheckov()),
+    add: installCheckov,
+  },
   containerd,
 };
 
