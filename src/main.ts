@@ -208,14 +208,19 @@ async function startManager(start: ManagerStart): Promise<RunningManager> {
 type ManagerParts = Pick<ManagerStart, 'log' | 'dataFile' | 'cluster' | 'token'>;
 
 async function makeManager({ log, dataFile, cluster, token }: ManagerParts): Promise<Manager> {
-  const [{ Cluster, ClusterStore, Manager, openStore }, { systemClock: clock }, { versionInfo }] =
-    await Promise.all([
-      import('./manager/manager.ts'),
-      import('./platform/clock.ts'),
-      import('./cli/version.ts'),
-    ]);
+  const [
+    { Cluster, ClusterStore, libraryRegistry, Manager, openStore },
+    { systemClock: clock },
+    { versionInfo },
+  ] = await Promise.all([
+    import('./manager/manager.ts'),
+    import('./platform/clock.ts'),
+    import('./cli/version.ts'),
+  ]);
   const { version } = versionInfo(process.env);
-  const shared = { clock, log, version, uiDir: builtPage(), ...(token !== undefined && { token }) };
+  const registry = process.env['BIGO_LIBRARY'] ?? libraryRegistry;
+  const asked = registry === 'off' ? {} : { registry };
+  const shared = { clock, log, version, uiDir: builtPage(), ...asked, ...(token !== undefined && { token }) };
   if (cluster === undefined) return new Manager({ ...shared, store: openStore(dataFile) });
   const at = await kubeClient(cluster, version);
   const store = new ClusterStore({ ...at, log });

@@ -54,7 +54,10 @@ keys wants a token: BIGO_ADMIN_TOKEN. \`bigo up\` has the same page at /ui/ of i
 
 In a cluster gateways, Ollama pods and agents are found by label, usage is kept in the ConfigMap model-usage-stats of the
 manager's namespace (POD_NAMESPACE), and BIGO_MANAGER_TOKEN admits an admin before there is a gateway. It writes to the
-log what it may not do.`;
+log what it may not do.
+
+The names that the page proposes are looked up in the registry of Ollama's library, which sees nothing but their names;
+BIGO_LIBRARY=off asks nobody, BIGO_LIBRARY=URL another registry.`;
 
 async function runManager(app: App, flags: ManagerFlags): Promise<number> {
   const listen = listenAddress(flags.listen);

@@ -2,6 +2,7 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { BigoError } from '../api/errors.ts';
+import type { Catalogue } from './catalogue.ts';
 import type { Cluster } from './cluster/cluster.ts';
 import type { FleetSights } from './fleet-sights.ts';
 import type { GatewayLink } from './gateway-link.ts';
@@ -19,6 +20,7 @@ export interface ManagerContext {
   readonly live: Live;
   readonly sync: UsageSync;
   readonly sights: FleetSights;
+  readonly catalogue: Catalogue;
   /** Absent outside a cluster. */
   readonly cluster: Cluster | undefined;
   /** In a cluster they come and go. */

@@ -14,6 +14,7 @@ import type { Cluster } from './cluster/cluster.ts';
 import { linkGroups, type ManagerContext } from './context.ts';
 import { matchApi, type ApiRoute, type RouteId } from './core/routes.ts';
 import { FleetSights } from './fleet-sights.ts';
+import { Catalogue } from './catalogue.ts';
 import { GatewayLink } from './gateway-link.ts';
 import { deploymentHandlers } from './handlers/deployments.ts';
 import { modelHandlers } from './handlers/models.ts';
@@ -26,6 +27,7 @@ import { StaticFiles } from './static-files.ts';
 import type { Caller, GatewayAddress, ManagerStore } from './types.ts';
 import { UsageSync } from './usage-sync.ts';
 
+export { libraryRegistry } from './catalogue.ts';
 export { Cluster } from './cluster/cluster.ts';
 export { ClusterStore } from './cluster/cluster-store.ts';
 export { openStore } from './store.ts';
@@ -35,6 +37,8 @@ export interface ManagerOptions {
   readonly log: Log;
   readonly store: ManagerStore;
   readonly version: string;
+  /** URL of the registry in which the curated models are looked up; undefined = nobody is asked. */
+  readonly registry?: string | undefined;
   /** Folder of the built page. */
   readonly uiDir: string;
   /** Finds the gateways; absent = they are named. */
@@ -70,7 +74,8 @@ export class Manager {
     const sync = new UsageSync({ store, log, ...(cluster && { lookMs: clusterUsageMs }) });
     const sights = new FleetSights(this.http, () => this.context);
     const live = new Live(pulls);
-    this.context = { clock, log, store, version, cluster, pulls, sync, sights, live, links: [] };
+    const catalogue = new Catalogue(this.http, clock, options.registry);
+    this.context = { clock, log, store, version, cluster, pulls, sync, sights, live, catalogue, links: [] };
     this.files = new StaticFiles(options.uiDir);
     this.identities = new Identities(() => clock.nowMs(), options.token);
     this.handlers = {

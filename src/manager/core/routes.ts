@@ -139,7 +139,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     bodyBytesMax: chatBytesMax,
   }),
   route('catalogue', 'user', 'GET /ollama/gguf-models', {
-    about: 'Models worth a try.',
+    about: 'Models worth a try, those that the registry still has.',
     answer: schemas.CatalogueAnswer,
   }),
   route('usage', 'admin', 'GET /usage', { about: 'Usage by model.', answer: schemas.UsageAnswer }),

@@ -246,7 +246,7 @@ export const DrainAnswer = z.object({
 });
 export const CatalogueAnswer = z.object({
   success: z.literal(true),
-  source: z.literal('file'),
+  source: z.enum(['registry', 'cache', 'file']),
   note: z.string(),
   models: z.array(z.object({ name: z.string(), sizeBytes: z.number(), about: z.string() })),
 });

@@ -5,7 +5,6 @@ import { BigoError } from '../../api/errors.ts';
 import type { HttpLines } from '../../platform/http.ts';
 import type { Call, Handler } from '../call.ts';
 import { linkGroups, linkOf, linksWith, type ManagerContext } from '../context.ts';
-import { CATALOGUE } from '../core/catalogue.ts';
 import { missingModels, modelRows } from '../core/models.ts';
 import type { PullView } from '../core/pull.ts';
 import type { RouteId } from '../core/routes.ts';
@@ -26,7 +25,7 @@ export function modelHandlers(context: ManagerContext): Partial<Record<RouteId, 
     delete: call => remove(context, call),
     generate: call => generate(context, call),
     chat: call => chat(context, call),
-    catalogue: async () => CATALOGUE,
+    catalogue: () => context.catalogue.read(),
   };
 }
 
