@@ -21,14 +21,18 @@ export function serviceAccounts(context: Context): KubeObject[] {
 
 /** One pod at a time; a pod that is not ready anyway is no reason to hold a node up. */
 export function disruptionBudgets(context: Context): KubeObject[] {
-  const apps: App[] = context.resolved.gateway === undefined ? ['ollama'] : ['ollama', 'gateway'];
+  const { resolved } = context;
+  const apps = enabled(context).filter(app => {
+    if (app === 'ollama' || app === 'gateway') return true;
+    return (resolved[app]?.replicas ?? 1) > 1;
+  });
   return apps.map(app => {
     const identity = { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', name: context.names[app], app };
     return object(context, identity, {
       spec: {
         maxUnavailable: 1,
         unhealthyPodEvictionPolicy: 'AlwaysAllow',
-        selector: { matchLabels: selectorOf(context.resolved.name, app) },
+        selector: { matchLabels: selectorOf(resolved.name, app) },
       },
     });
   });
