@@ -169,7 +169,7 @@ export const suites: readonly Suite[] = [
     needs: ['helm', 'kube-score', 'kubeconform', 'checkov'],
     budgetSeconds: 120,
     filesAtOnce: 1,
-    testSecondsMax: 120,
+    testSecondsMax: 240,
     secondRunFilesMax: 0,
     showsOutput: false,
   },

@@ -101,7 +101,8 @@ function schemaFile({ group, version, kind }: { group: string; version: string; 
 function strict(definition: Definition): Definition {
   const { description: _text, format, type, properties, items, additionalProperties, ...rest } = definition;
   const isBoth = format === 'int-or-string';
-  const mapped = typeof additionalProperties === 'object' ? strict(additionalProperties) : additionalProperties;
+  const mapped =
+    typeof additionalProperties === 'object' ? strict(additionalProperties) : additionalProperties;
   const closed = mapped ?? (properties === undefined ? undefined : false);
   return {
     ...rest,
