@@ -176,7 +176,7 @@ export const parts: Readonly<Record<PartName, Part>> = {
   kubeconform: manifestPart('kubeconform'),
   checkov: {
     variable: 'BIGO_CHECKOV',
-    cost: 'an environment of Python, 1 to 3 minutes and 400 MB',
+    cost: 'an environment of Python, 1 to 3 minutes and 300 MB',
     onlyCache: true,
     look: () => usable(installedCheckov()),
     add: installCheckov,
