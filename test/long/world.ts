@@ -12,6 +12,7 @@ import { CLUSTER_RULES, LEASE_RULES, OPERATOR_RULES } from '../../src/operator/c
 import { Reflector } from '../../src/platform/kube/reflector.ts';
 import { createKubeClient } from '../../src/platform/kube/client.ts';
 import { silentLog } from '../../src/platform/log.ts';
+import { OPERATOR_MEMORY } from '../../src/profiles/core/installation.ts';
 import { type AuditEntry, writeVerbs } from '../cluster/tools/audit.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/tools/cluster.ts';
 import { addNode, finishPod, reportPod } from '../cluster/tools/pretend.ts';
@@ -238,7 +239,8 @@ export class OperatorProcess {
 
   static async start(flags: readonly string[]): Promise<OperatorProcess> {
     const args = [main, 'operator', ...flags, '--admin', '127.0.0.1:0', '--log-level', 'error'];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const env = { ...process.env, ...OPERATOR_MEMORY };
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
     const timer = setTimeout(() => child.kill('SIGKILL'), startMsMax);
     for await (const line of createInterface({ input: child.stdout })) {
       clearTimeout(timer);

@@ -159,6 +159,12 @@ function deployment({ image, version, namespaces }: InstallWish): KubeObject {
 /** A label may not hold every sign that a version may. */
 const labelText = (version: string): string => version.replaceAll(/[^A-Za-z0-9._-]/g, '_').slice(0, 63);
 
+/**
+ * Node keeps room for bursts of garbage and the C library keeps what other threads freed, which the operator, slow and steady, never
+ * uses again: with 60 fleets it holds 152 MiB so, else 266 (`npm run scale`).
+ */
+export const OPERATOR_MEMORY = { NODE_OPTIONS: '--max-semi-space-size=4', MALLOC_ARENA_MAX: '2' } as const;
+
 function container(image: string, namespaces: readonly string[]): Record<string, unknown> {
   const scope = namespaces.length === 0 ? [] : ['--namespaces', namespaces.join(',')];
   return {
@@ -170,6 +176,7 @@ function container(image: string, namespaces: readonly string[]): Record<string,
       // Agents and gateways run the same program.
       { name: 'BIGO_IMAGE', value: image },
       { name: 'HOME', value: '/tmp' },
+      ...Object.entries(OPERATOR_MEMORY).map(([name, value]) => ({ name, value })),
     ],
     ports: [{ name: 'health', containerPort: OPERATOR_PORT, protocol: 'TCP' }],
     startupProbe: httpProbe('/healthz', 'health', { periodSeconds: 2, failureThreshold: 60 }),
