@@ -2,6 +2,7 @@
 // Never forgets pods because the API server is away: the last ones that were known stay until a list says otherwise.
 import type { KubeObject } from '../api/kube-object.ts';
 import type { KubeClient } from '../platform/kube/client.ts';
+import { namespacedKind } from '../platform/kube/paths.ts';
 import { Reflector } from '../platform/kube/reflector.ts';
 import { podView, type PodView } from './core/pods.ts';
 import type { Log } from './types.ts';
@@ -17,7 +18,7 @@ export interface PodWatchOptions {
   readonly onFailed: () => void;
 }
 
-const POD = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', isNamespaced: true };
+const POD = namespacedKind('v1', 'Pod', 'pods');
 const podsMax = 1_000;
 const limits = { watchSecondsMin: 240, watchSecondsMax: 300, backoffMsMin: 500, backoffMsMax: 15_000 };
 

@@ -2,53 +2,41 @@
 // Never a Secret: those are read by name, one at a time.
 import { API_VERSION, KIND, PLURAL } from '../api/ollama-deployment/resource.ts';
 import type { KubeManagedFields, KubeObject } from '../api/kube-object.ts';
-import type { KubeKind } from '../platform/kube/paths.ts';
+import { clusterKind, namespacedKind, type KubeKind } from '../platform/kube/paths.ts';
 import { FIELD_MANAGER } from './core/plan.ts';
 
-const kind = (apiVersion: string, name: string, plural: string): KubeKind => ({
-  apiVersion,
-  kind: name,
-  plural,
-  isNamespaced: true,
-});
-
-export const DEPLOYMENT_RESOURCE = kind(API_VERSION, KIND, PLURAL);
-export const POD = kind('v1', 'Pod', 'pods');
-export const CLAIM = kind('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
-export const SERVICE = kind('v1', 'Service', 'services');
-export const SECRET = kind('v1', 'Secret', 'secrets');
-export const LEASE = kind('coordination.k8s.io/v1', 'Lease', 'leases');
-export const EVENT = kind('events.k8s.io/v1', 'Event', 'events');
-const STATEFUL_SET = kind('apps/v1', 'StatefulSet', 'statefulsets');
-export const NODE: KubeKind = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', isNamespaced: false };
-export const STORAGE_CLASS: KubeKind = {
-  apiVersion: 'storage.k8s.io/v1',
-  kind: 'StorageClass',
-  plural: 'storageclasses',
-  isNamespaced: false,
-};
+export const DEPLOYMENT_RESOURCE = namespacedKind(API_VERSION, KIND, PLURAL);
+export const POD = namespacedKind('v1', 'Pod', 'pods');
+export const CLAIM = namespacedKind('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
+export const SERVICE = namespacedKind('v1', 'Service', 'services');
+export const SECRET = namespacedKind('v1', 'Secret', 'secrets');
+export const LEASE = namespacedKind('coordination.k8s.io/v1', 'Lease', 'leases');
+export const EVENT = namespacedKind('events.k8s.io/v1', 'Event', 'events');
+const STATEFUL_SET = namespacedKind('apps/v1', 'StatefulSet', 'statefulsets');
+export const NODE = clusterKind('v1', 'Node', 'nodes');
+export const STORAGE_CLASS = clusterKind('storage.k8s.io/v1', 'StorageClass', 'storageclasses');
 
 /** What a resource becomes; each is watched, so that a change by hand is put right. */
 export const CHILD_KINDS: readonly KubeKind[] = [
-  kind('v1', 'ServiceAccount', 'serviceaccounts'),
-  kind('v1', 'ConfigMap', 'configmaps'),
+  namespacedKind('v1', 'ServiceAccount', 'serviceaccounts'),
+  namespacedKind('v1', 'ConfigMap', 'configmaps'),
   SERVICE,
   CLAIM,
-  kind('rbac.authorization.k8s.io/v1', 'Role', 'roles'),
-  kind('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings'),
-  kind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
-  kind('networking.k8s.io/v1', 'Ingress', 'ingresses'),
-  kind('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
-  kind('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers'),
+  namespacedKind('rbac.authorization.k8s.io/v1', 'Role', 'roles'),
+  namespacedKind('rbac.authorization.k8s.io/v1', 'RoleBinding', 'rolebindings'),
+  namespacedKind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
+  namespacedKind('networking.k8s.io/v1', 'Ingress', 'ingresses'),
+  namespacedKind('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
+  namespacedKind('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers'),
   STATEFUL_SET,
-  kind('apps/v1', 'Deployment', 'deployments'),
+  namespacedKind('apps/v1', 'Deployment', 'deployments'),
 ];
 
 /** Asked for by discovery; absent ones are a condition, never a loop. */
 export const OPTIONAL_KINDS: readonly KubeKind[] = [
-  kind('monitoring.coreos.com/v1', 'ServiceMonitor', 'servicemonitors'),
-  kind('monitoring.coreos.com/v1', 'PrometheusRule', 'prometheusrules'),
-  kind('keda.sh/v1alpha1', 'ScaledObject', 'scaledobjects'),
+  namespacedKind('monitoring.coreos.com/v1', 'ServiceMonitor', 'servicemonitors'),
+  namespacedKind('monitoring.coreos.com/v1', 'PrometheusRule', 'prometheusrules'),
+  namespacedKind('keda.sh/v1alpha1', 'ScaledObject', 'scaledobjects'),
 ];
 
 const ALL_KINDS = [...CHILD_KINDS, ...OPTIONAL_KINDS, POD, SECRET];

@@ -5,7 +5,7 @@ import { OPERATOR_NAMESPACE } from '../../api/operator-settings.ts';
 import type { KubeClient } from '../../platform/kube/client.ts';
 import { kubeCode } from '../../platform/kube/kube-error.ts';
 import type { KubeAccess } from '../../platform/kube/kubeconfig.ts';
-import type { KubeKind, KubeRef } from '../../platform/kube/paths.ts';
+import { clusterKind, namespacedKind, type KubeKind, type KubeRef } from '../../platform/kube/paths.ts';
 import { OPERATOR_DEPLOYMENT } from '../../profiles/core/installation.ts';
 import type { App } from '../app.ts';
 import { clusterDoctorExit, clusterFindings } from '../core/doctor-cluster.ts';
@@ -13,36 +13,29 @@ import type { ClusterFacts, ClusterFinding, Right } from '../core/doctor-facts.t
 import { versionInfo } from '../version.ts';
 import { type ClusterFlags, listAll, namespaceOf, withCluster } from './access.ts';
 import { serverTime } from './doctor-time.ts';
-import { ACCESS_REVIEW, CLAIM, DEFINITION, DEPLOYMENT, FLEET, POD } from './kinds.ts';
+import { ACCESS_REVIEW, CLAIM, DEFINITION, DEPLOYMENT, FLEET, POD, STATEFUL_SET } from './kinds.ts';
 
 export interface ClusterDoctorFlags extends ClusterFlags {
   readonly namespace?: string;
   readonly json?: boolean;
 }
 
-const kind = (apiVersion: string, name: string, plural: string, isNamespaced = true): KubeKind => ({
-  apiVersion,
-  kind: name,
-  plural,
-  isNamespaced,
-});
-
 const LISTED = {
   fleets: FLEET,
   pods: POD,
   claims: CLAIM,
-  quotas: kind('v1', 'ResourceQuota', 'resourcequotas'),
-  limitRanges: kind('v1', 'LimitRange', 'limitranges'),
-  ingresses: kind('networking.k8s.io/v1', 'Ingress', 'ingresses'),
-  services: kind('v1', 'Service', 'services'),
+  quotas: namespacedKind('v1', 'ResourceQuota', 'resourcequotas'),
+  limitRanges: namespacedKind('v1', 'LimitRange', 'limitranges'),
+  ingresses: namespacedKind('networking.k8s.io/v1', 'Ingress', 'ingresses'),
+  services: namespacedKind('v1', 'Service', 'services'),
   deployments: DEPLOYMENT,
-  statefulSets: kind('apps/v1', 'StatefulSet', 'statefulsets'),
-  autoscalers: kind('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers'),
-  nodes: kind('v1', 'Node', 'nodes', false),
-  storageClasses: kind('storage.k8s.io/v1', 'StorageClass', 'storageclasses', false),
+  statefulSets: STATEFUL_SET,
+  autoscalers: namespacedKind('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers'),
+  nodes: clusterKind('v1', 'Node', 'nodes'),
+  storageClasses: clusterKind('storage.k8s.io/v1', 'StorageClass', 'storageclasses'),
 } as const;
 type ListName = keyof typeof LISTED;
-const LEASE = kind('coordination.k8s.io/v1', 'Lease', 'leases');
+const LEASE = namespacedKind('coordination.k8s.io/v1', 'Lease', 'leases');
 
 export async function clusterDoctor(app: App, flags: ClusterDoctorFlags): Promise<number> {
   return withCluster(app, flags, async ({ client, access }) => {

@@ -6,7 +6,7 @@ import type { KubeObject } from '../../api/kube-object.ts';
 import { API_VERSION, KIND, PLURAL } from '../../api/ollama-deployment/resource.ts';
 import type { KubeClient } from '../../platform/kube/client.ts';
 import { kubeCode, KubeError } from '../../platform/kube/kube-error.ts';
-import type { KubeKind } from '../../platform/kube/paths.ts';
+import { clusterKind, namespacedKind, type KubeKind } from '../../platform/kube/paths.ts';
 import type { Log } from '../../platform/log.ts';
 import { fleetsOf, gpuTotal, POD_SELECTOR, urlsOf, type FleetView } from '../core/cluster-view.ts';
 import type { GpuTotal } from '../core/gpu.ts';
@@ -27,15 +27,9 @@ export interface ClusterOptions {
   readonly log: Log;
 }
 
-const kind = (apiVersion: string, name: string, plural: string): KubeKind => ({
-  apiVersion,
-  kind: name,
-  plural,
-  isNamespaced: name !== 'Node',
-});
-const POD = kind('v1', 'Pod', 'pods');
-const NODE = kind('v1', 'Node', 'nodes');
-const RESOURCE = kind(API_VERSION, KIND, PLURAL);
+const POD = namespacedKind('v1', 'Pod', 'pods');
+const NODE = clusterKind('v1', 'Node', 'nodes');
+const RESOURCE = namespacedKind(API_VERSION, KIND, PLURAL);
 
 const lookMs = 5_000;
 const firstLookMsMax = 5_000;

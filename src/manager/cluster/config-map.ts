@@ -4,7 +4,7 @@ import { BigoError } from '../../api/errors.ts';
 import type { KubeObject } from '../../api/kube-object.ts';
 import type { KubeClient } from '../../platform/kube/client.ts';
 import { kubeCode, KubeError } from '../../platform/kube/kube-error.ts';
-import type { KubeKind, KubeRef } from '../../platform/kube/paths.ts';
+import { namespacedKind, type KubeRef } from '../../platform/kube/paths.ts';
 import type { Log } from '../../platform/log.ts';
 import type { ConfigMapData } from '../core/usage-doc.ts';
 
@@ -20,12 +20,7 @@ export interface ConfigMapOptions<Doc> {
   readonly write: (doc: Doc, before: ConfigMapData | undefined, attempt: number) => ConfigMapData;
 }
 
-const CONFIG_MAP: KubeKind = {
-  apiVersion: 'v1',
-  kind: 'ConfigMap',
-  plural: 'configmaps',
-  isNamespaced: true,
-};
+const CONFIG_MAP = namespacedKind('v1', 'ConfigMap', 'configmaps');
 const triesMax = 12;
 const smallerMax = 3;
 

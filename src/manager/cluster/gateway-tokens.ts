@@ -1,8 +1,8 @@
 // Tokens of the gateways' admin ports, from the Secrets that the operator makes. Never logs one, never lists Secrets.
 import type { KubeClient } from '../../platform/kube/client.ts';
-import type { KubeKind } from '../../platform/kube/paths.ts';
+import { namespacedKind } from '../../platform/kube/paths.ts';
 
-const SECRET: KubeKind = { apiVersion: 'v1', kind: 'Secret', plural: 'secrets', isNamespaced: true };
+const SECRET = namespacedKind('v1', 'Secret', 'secrets');
 /** Looks between two readings: a Secret may be replaced while gateways run. */
 const keptLooks = 12;
 const keptMax = 1_000;

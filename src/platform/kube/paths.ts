@@ -8,6 +8,14 @@ export interface KubeKind {
   readonly isNamespaced: boolean;
 }
 
+export function namespacedKind(apiVersion: string, kind: string, plural: string): KubeKind {
+  return { apiVersion, kind, plural, isNamespaced: true };
+}
+
+export function clusterKind(apiVersion: string, kind: string, plural: string): KubeKind {
+  return { apiVersion, kind, plural, isNamespaced: false };
+}
+
 /** An object by name, without its content. */
 export interface KubeRef {
   readonly kind: KubeKind;
