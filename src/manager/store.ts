@@ -7,18 +7,15 @@ import { BigoError } from '../api/errors.ts';
 import type { StoredPull } from './core/pull.ts';
 import type { HealthReport } from './core/schemas.ts';
 import { storedPull } from './core/shared-state.ts';
-import { batchOf, NO_USAGE, type Counters } from './core/usage.ts';
+import { batchOf, hoursMax, NO_USAGE, otherModels, type Counters } from './core/usage.ts';
 import type { UsagePage } from './core/wire.ts';
 import type { HistoryRow, ManagerStore } from './types.ts';
 
 const busyMsMax = 5_000;
 const modelsMax = 5_000;
-const hoursMax = 24 * 92;
 const epochsMax = 2_000;
 const pullsMax = 200;
 const reportsMax = 2_000;
-/** Beyond `modelsMax` names. */
-const otherModels = 'other';
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS usage (

@@ -1,18 +1,12 @@
 // What the parts of the manager know of each other. The seams where a cluster takes the place of this machine. Never holds a rule.
-import type { Counters } from './core/usage.ts';
+import type { Counters, HourSum } from './core/usage.ts';
 import type { StoredPull } from './core/pull.ts';
 import type { HealthReport } from './core/schemas.ts';
 import type { UsagePage } from './core/wire.ts';
 
-export interface HistoryRow {
+export interface HistoryRow extends HourSum {
   readonly hour: string;
   readonly model: string;
-  readonly requests: number;
-  readonly errors: number;
-  readonly cancelled: number;
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-  readonly costUsd: number;
 }
 
 /** On this machine SQLite; in a cluster the ConfigMap model-usage-stats. */

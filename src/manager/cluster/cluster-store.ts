@@ -3,7 +3,7 @@ import type { StoredPull } from '../core/pull.ts';
 import type { HealthReport } from '../core/schemas.ts';
 import { addPull, addReport, readState, writeState, type SharedState } from '../core/shared-state.ts';
 import { NO_USAGE, type Counters } from '../core/usage.ts';
-import { foreignData, UsageDoc } from '../core/usage-doc.ts';
+import { foreignData, USAGE_CONFIG_MAP, UsageDoc } from '../core/usage-doc.ts';
 import type { UsagePage } from '../core/wire.ts';
 import type { Log } from '../../platform/log.ts';
 import type { HistoryRow, ManagerStore } from '../types.ts';
@@ -16,7 +16,6 @@ export interface ClusterStoreOptions {
   readonly log: Log;
 }
 
-const USAGE_CONFIG_MAP = 'model-usage-stats';
 const STATE_CONFIG_MAP = 'model-manager-state';
 /** Of the room for hours, by how often the API server found the object too large. */
 const hourShares = [1, 0.3, 0.05, 0];

@@ -1,10 +1,12 @@
 // The ConfigMap model-usage-stats as text: counters by model, usage by hour, and how far each journal was read.
 // Never grows over its bounds, never counts a record twice: counters and places change together, in one object.
-import { add, batchOf, NO_USAGE, type Counters } from './usage.ts';
+import { add, batchOf, hoursMax, NO_USAGE, otherModels, type Counters, type HourSum } from './usage.ts';
 import type { UsagePage } from './wire.ts';
 
 export type ConfigMapData = Readonly<Record<string, string>>;
 
+/** The ConfigMap's name. */
+export const USAGE_CONFIG_MAP = 'model-usage-stats';
 /** What people read and reset: `{"model": {"pulls": …, "requests": …}}`. */
 const USAGE_KEY = 'usage_data';
 const HOURS_KEY = 'usage_hours';
@@ -20,20 +22,9 @@ const usageCharsMax = 400_000;
 const hoursCharsMax = 300_000;
 const corruptCharsMax = 20_000;
 const modelsMax = 2_000;
-const hoursMax = 24 * 92;
 const epochsMax = 1_000;
 const gatewaysMax = 500;
 const placeCharsMax = 200;
-const otherModels = 'other';
-
-export interface HourSum {
-  readonly requests: number;
-  readonly errors: number;
-  readonly cancelled: number;
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-  readonly costUsd: number;
-}
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -2,8 +2,8 @@
 import { displayName, parseModelName } from '../../api/names.ts';
 import type { UsageRecord } from './wire.ts';
 
-export interface Counters {
-  readonly pulls: number;
+/** Of one model in one hour. */
+export interface HourSum {
   /** Answers that came to their end. */
   readonly requests: number;
   readonly errors: number;
@@ -12,9 +12,19 @@ export interface Counters {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly costUsd: number;
+}
+
+/** Of one model since the last reset. */
+export interface Counters extends HourSum {
+  readonly pulls: number;
   /** ISO time of the last request; empty when there was none. */
   readonly lastUsed: string;
 }
+
+/** Hours that a store keeps: three months. */
+export const hoursMax = 24 * 92;
+/** Stands for the models beyond those that a store keeps by name. */
+export const otherModels = 'other';
 
 export const NO_USAGE: Counters = {
   pulls: 0,

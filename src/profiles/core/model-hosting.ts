@@ -1,6 +1,8 @@
 // Profile model-hosting: three Ollamas with a GPU each, the Model Manager, and a health check every five minutes.
 // Never a value of usage: the manager writes those, and a second apply must not wipe them.
 import { MANAGER_CLUSTER_RULES, MANAGER_OWN_RULES, MANAGER_RULES } from '../../manager/core/rbac.ts';
+import { USAGE_CONFIG_MAP } from '../../manager/core/usage-doc.ts';
+import { MANAGER_APP } from '../../operator/core/names.ts';
 import type { KubeObject } from '../../api/kube-object.ts';
 import {
   containerSecurity,
@@ -13,13 +15,11 @@ import { account, grants, plain, plainLabels } from './plain.ts';
 import type { Profile, Surroundings } from './types.ts';
 
 const MANAGER = 'model-manager';
-const MANAGER_APP = 'bigo-manager';
 const MANAGER_SERVICE = 'model-manager-service';
 const OLLAMA_SERVICE = 'ollama-service';
 const HEALTH = 'model-health-check';
 const SCRIPT = 'model-health-script';
 const SCRIPT_FILE = 'check-models.sh';
-const USAGE = 'model-usage-stats';
 const PORT = 8080;
 const NODE_PORT = 30_501;
 const KEYS = 'ollama-gateway-keys';
@@ -60,7 +60,7 @@ export const modelHosting: Profile = {
     'Service/model-manager-nodeport': 'model-manager-nodeport.yaml',
     [`CronJob/${HEALTH}`]: 'model-health-check-cronjob.yaml',
     [`ConfigMap/${SCRIPT}`]: 'model-health-script-configmap.yaml',
-    [`ConfigMap/${USAGE}`]: 'model-usage-stats-configmap.yaml',
+    [`ConfigMap/${USAGE_CONFIG_MAP}`]: 'model-usage-stats-configmap.yaml',
   },
 };
 
@@ -151,7 +151,7 @@ function managerTemplate(image: string, namespace: string): Record<string, unkno
 }
 
 function usage({ wish }: Surroundings): KubeObject {
-  const identity = { apiVersion: 'v1', kind: 'ConfigMap', name: USAGE, namespace: wish.namespace };
+  const identity = { apiVersion: 'v1', kind: 'ConfigMap', name: USAGE_CONFIG_MAP, namespace: wish.namespace };
   return plain({ ...identity, app: MANAGER_APP }, {});
 }
 
