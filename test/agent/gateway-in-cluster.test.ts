@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess, type GatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi, type FakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
@@ -63,15 +64,7 @@ before(async () => {
   await new Promise<void>(resolve => agent.listen(0, first, resolve));
   agentPort = (agent.address() as AddressInfo).port;
   closeAgent = () => void agent.close();
-  writeFileSync(
-    join(folder, 'kubeconfig'),
-    JSON.stringify({
-      'current-context': 'c',
-      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-      clusters: [{ name: 'c', cluster: { server: api.url } }],
-      users: [{ name: 'u', user: { token: 't' } }],
-    }),
-  );
+  await writeKubeconfig(join(folder, 'kubeconfig'), { url: api.url, token: 't' });
   config = new MountedFile(folder, 'config.yaml');
   writeConfig({ fast: 'm' });
   putPod('p-0', first);

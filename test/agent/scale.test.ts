@@ -1,11 +1,12 @@
 // A fleet that shrinks pod by pod to nothing and grows again, under streams that never stop: no answer is cut, none is refused.
 // The API server, the kubelet and the Ollamas are played here; gateway and agents are the real ones.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess, type GatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi, type FakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
@@ -107,16 +108,7 @@ async function aFleet(t: TestContext): Promise<PlayedFleet> {
   const probe = await startFakeOllama({ host: addressOf(0), models: [] });
   fleet.port = probe.port;
   await probe.stop();
-  const kubeconfig = join(folder, 'kubeconfig');
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      'current-context': 'c',
-      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-      clusters: [{ name: 'c', cluster: { server: api.url } }],
-      users: [{ name: 'u', user: { token: 't' } }],
-    }),
-  );
+  const kubeconfig = await writeKubeconfig(join(folder, 'kubeconfig'), { url: api.url, token: 't' });
   const kubernetes = { selector: 'app=ollama', namespace: 'llm', kubeconfig, port: fleet.port, slots: 4 };
   fleet.gateway = await startGatewayProcess([], {
     config: { gateway: { kubernetes, declared_models: ['m'] } },

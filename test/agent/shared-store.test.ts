@@ -1,10 +1,11 @@
 // One models folder for all pods: the gateway changes models through the pod that may write, and sends requests to the others only.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
@@ -32,16 +33,7 @@ test('a pull goes to the writer, a request never; without a writer no reader tak
     );
   putPod('p-0', 'ollama', '127.0.0.41');
   putPod('w-0', 'writer', '127.0.0.42');
-  const kubeconfig = join(folder, 'kubeconfig');
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      'current-context': 'c',
-      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-      clusters: [{ name: 'c', cluster: { server: api.url } }],
-      users: [{ name: 'u', user: { token: 't' } }],
-    }),
-  );
+  const kubeconfig = await writeKubeconfig(join(folder, 'kubeconfig'), { url: api.url, token: 't' });
   const selectors = { selector: 'app=ollama', writer_selector: 'app=writer', store: 'models' };
   const kubernetes = { ...selectors, namespace: 'llm', kubeconfig, port: reader.port };
   const gateway = await startGatewayProcess([], { config: { gateway: { kubernetes } } });

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { aHome } from '../cli/bigo.ts';
 import { find } from '../tools/parts.ts';
+import { anyContent } from './tools/any-content.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import type { KubeObject } from './tools/kube-client.ts';
 import { announceKubelet, startKubeletLogs, type KubeletLogs } from './tools/kubelet-logs.ts';
@@ -257,26 +258,11 @@ async function served(target: string, cluster: ControlPlane): Promise<void> {
   }
 }
 
-/** Definitions with any content: Traefik and cert-manager themselves are not here. */
+/** Traefik and cert-manager themselves are not here. */
 function foreignDefinitions(): KubeObject[] {
-  const definition = (group: string, version: string, kind: string): KubeObject => {
-    const plural = `${kind.toLowerCase()}s`;
-    const openAPIV3Schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
-    return {
-      apiVersion: 'apiextensions.k8s.io/v1',
-      kind: 'CustomResourceDefinition',
-      metadata: { name: `${plural}.${group}` },
-      spec: {
-        group,
-        names: { kind, plural, singular: kind.toLowerCase() },
-        scope: 'Namespaced',
-        versions: [{ name: version, served: true, storage: true, schema: { openAPIV3Schema } }],
-      },
-    };
-  };
   return [
-    definition('traefik.io', 'v1alpha1', 'IngressRoute'),
-    definition('traefik.io', 'v1alpha1', 'Middleware'),
-    definition('cert-manager.io', 'v1', 'Certificate'),
+    anyContent('traefik.io', 'v1alpha1', 'IngressRoute'),
+    anyContent('traefik.io', 'v1alpha1', 'Middleware'),
+    anyContent('cert-manager.io', 'v1', 'Certificate'),
   ];
 }

@@ -1,6 +1,7 @@
 // `npm run soak [-- MINUTES [SEED]]`: random edits by people and accidents of the cluster, on and on; then the operator must come to
 // rest in the state that a fresh one would choose too. Prints its seed. Never part of `npm test`.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { rngOf, type Rng } from '../../src/sim/rng.ts';
 import { World } from './world.ts';
 
 const model = 'llama3.2:1b';
@@ -9,19 +10,6 @@ const resourcesMax = 12;
 const memoryGrowthMibMax = 100;
 const settleMsMax = 10 * 60_000;
 const children = ['v1 Service', 'v1 ConfigMap', 'apps/v1 StatefulSet', 'apps/v1 Deployment', 'v1 Pod'];
-
-type Rng = () => number;
-
-/** mulberry32: small, and the same on every machine. */
-function seeded(seed: number): Rng {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 const refOf = (name: string) => ({
   apiVersion: 'llm.geeper.io/v1alpha1',
@@ -147,7 +135,7 @@ async function main(minutes: number, seed: number): Promise<number> {
   const world = await World.start(model);
   try {
     await world.cluster.admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
-    const rng = seeded(seed);
+    const rng = rngOf(seed);
     const chaos = new Chaos(world, rng);
     const endMs = performance.now() + minutes * 60_000;
     let tellAtMs = 0;

@@ -1,12 +1,12 @@
 // Usage over two gateways and a manager, all real processes, some of them killed with -9: the counters are what the clients saw.
 // BIGO_TEST_USAGE_REQUESTS asks for another number of requests than the few that every run sends.
 import assert from 'node:assert/strict';
-import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aHome, type Home, type Running } from '../cli/bigo.ts';
 import { startFakeOllama } from '../fakes/ollama/server.ts';
+import { freePort } from '../tools/free-port.ts';
 
 const requestsTotal = Number(process.env['BIGO_TEST_USAGE_REQUESTS'] ?? 600);
 const rounds = 4;
@@ -87,15 +87,6 @@ async function begin(
   return { leave: () => stop.abort(), ended: Promise.all(all).then(() => undefined) };
 }
 
-/** A gateway must come back at the same address. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
-}
-
 class KilledGateway {
   readonly url: string;
   readonly adminUrl: string;
@@ -136,6 +127,7 @@ test('three killed gateways and a killed manager: every final line is counted on
   const home = aHome(t);
   const gateways: KilledGateway[] = [];
   for (let n = 0; n < 2; n++) {
+    // A gateway must come back at the same address.
     const [port, adminPort] = [await freePort(), await freePort()];
     gateways.push(new KilledGateway(home, { backend: `${fake.url},slots=32`, port, adminPort }));
   }

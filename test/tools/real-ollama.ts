@@ -3,11 +3,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { openAsBlob } from 'node:fs';
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256File } from './cache.ts';
+import { freePort } from './free-port.ts';
 import { find } from './parts.ts';
 import { digestOf } from './tiny-gguf.ts';
 
@@ -42,14 +42,6 @@ export interface RealOllama {
   signal(signal: NodeJS.Signals): void;
   log(): Promise<string>;
   stop(): Promise<void>;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
 }
 
 export async function startOllama(options: OllamaSettings = {}): Promise<RealOllama> {

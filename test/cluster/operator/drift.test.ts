@@ -16,10 +16,10 @@ import type { RunningOperator } from '../../../src/operator/operator.ts';
 import { createKubeClient } from '../../../src/platform/kube/client.ts';
 import { kubeAccess } from '../../../src/platform/kube/kubeconfig.ts';
 import { silentLog } from '../../../src/platform/log.ts';
+import { anyContent } from '../tools/any-content.ts';
 import { skipWithoutCluster } from '../tools/cluster.ts';
 import type { KubeObject, ObjectRef } from '../tools/kube-client.ts';
 import { granted, used } from './rights.ts';
-import { optionalKinds } from './optional-kinds.ts';
 import { od, OperatorRig, operatorUser } from './rig.ts';
 import { gatewayUnused, operatorUnused } from './rules-unused.ts';
 
@@ -75,7 +75,10 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
   before(async () => {
     const plugins = '--enable-admission-plugins=OwnerReferencesPermissionEnforcement';
     rig = await OperatorRig.start({ flags: { 'kube-apiserver': [plugins] } });
-    for (const crd of optionalKinds) await rig.cluster.admin.create(crd);
+    for (const { apiVersion, kind } of OPTIONAL_KINDS) {
+      const [group = '', version = ''] = apiVersion.split('/');
+      await rig.cluster.admin.create(anyContent(group, version, kind));
+    }
     for (const { apiVersion, plural } of OPTIONAL_KINDS) await rig.served(`/apis/${apiVersion}/${plural}`);
     operator = await rig.operator();
     await operator.leading;
