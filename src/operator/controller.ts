@@ -4,7 +4,7 @@ import { BigoError } from '../api/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { KubeError } from '../platform/kube/kube-error.ts';
-import { KeyQueue } from './core/queue.ts';
+import { KeyQueue, SERVER_AWAY_MS_MAX } from './core/queue.ts';
 
 export type ReconcileResult = 'success' | 'requeue_after' | 'requeue' | 'error';
 
@@ -129,7 +129,8 @@ export class Controller {
     }
     onRetry?.();
     const askedMs = error instanceof KubeError ? error.retryAfterMs : undefined;
-    const retryMs = this.queue.retry(key, this.now(), askedMs);
+    const ownMsMax = isOfServer(error) ? SERVER_AWAY_MS_MAX : undefined;
+    const retryMs = this.queue.retry(key, this.now(), askedMs, ownMsMax);
     // Somebody was faster: that is how it should be told apart, not a fault.
     if (error instanceof KubeError && error.code === 409) {
       log.debug({ key }, 'a write met a newer version');
@@ -148,6 +149,14 @@ export class Controller {
     }
     return 'error';
   }
+}
+
+/** Away, overloaded, broken, or changed by somebody faster: nothing that the resource could mend. */
+function isOfServer(error: unknown): boolean {
+  return (
+    error instanceof KubeError &&
+    (error.code === 0 || error.code === 409 || error.code === 429 || error.code >= 500)
+  );
 }
 
 /** What the server or the lease said, and a pass that took too long. */

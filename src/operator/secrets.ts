@@ -29,6 +29,8 @@ export class SecretReader {
   private readonly options: SecretOptions;
   /** Resources whose Secrets were looked for by this process; as many as there are resources. */
   private readonly found = new Set<string>();
+  /** How many names of a resource were looked for before the server failed: the next pass goes on there. */
+  private readonly foundUpTo = new Map<string, number>();
 
   constructor(options: SecretOptions) {
     this.options = options;
@@ -44,13 +46,18 @@ export class SecretReader {
   async find(resource: string, names: readonly string[]): Promise<void> {
     if (this.found.has(resource)) return;
     const namespace = resource.slice(0, resource.indexOf('/'));
-    for (const name of names) await this.fetch(namespace, name);
+    for (let next = this.foundUpTo.get(resource) ?? 0; next < names.length; next++) {
+      this.foundUpTo.set(resource, next);
+      await this.fetch(namespace, names[next] ?? '');
+    }
+    this.foundUpTo.delete(resource);
     this.found.add(resource);
   }
 
   /** The resource is gone. */
   forget(resource: string): void {
     this.found.delete(resource);
+    this.foundUpTo.delete(resource);
   }
 
   /** Reads all that are known, one after another, for ever. What changed or went tells the cache's listener. */

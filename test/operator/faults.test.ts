@@ -138,6 +138,21 @@ test('a Secret that is not wanted any more goes, also when no operator saw the c
   assert.ok(names(api, 'v1/secrets').includes('chat-gateway-admin'));
 });
 
+test('a Secret that was looked for is not looked for again because the next one could not be read', async t => {
+  const { api, start } = await startRig(t);
+  let failures = 0;
+  api.fault = ({ path }) => {
+    if (!path.endsWith('/secrets/chat-tabby') || failures === 3) return undefined;
+    failures += 1;
+    return { status: 500 };
+  };
+  await start();
+  declare(api, 'chat', { gateway: { enabled: false } });
+  await eventually('a status is written', hasStatus(api, 'chat'));
+  const asked = api.calls.filter(({ path }) => path.endsWith('/secrets/chat-openwebui'));
+  assert.equal(asked.length, 1);
+});
+
 test('optional kinds are asked for when the operator starts, and never in a pass', async t => {
   const { api, start } = await startRig(t);
   api.unknownApis.add('keda.sh/v1alpha1');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { KeyQueue, QUEUE_LIMITS } from './queue.ts';
+import { KeyQueue, QUEUE_LIMITS, SERVER_AWAY_MS_MAX } from './queue.ts';
 
 test('a key that is added many times is taken once', () => {
   const queue = new KeyQueue();
@@ -32,6 +32,13 @@ test('failures double the pause of their own key only, from 5 ms up to 1000 s; s
   assert.equal(queue.retry('b', 0), 5);
   queue.forget('a');
   assert.equal(queue.retry('a', 0), 5);
+});
+
+test('while the server is away a pause grows no further than ten seconds, and goes on growing for other failures', () => {
+  const queue = new KeyQueue({ ...QUEUE_LIMITS, retriesBurst: 1_000 });
+  const pauses = Array.from({ length: 15 }, () => queue.retry('a', 0, 0, SERVER_AWAY_MS_MAX));
+  assert.equal(pauses.at(-1), SERVER_AWAY_MS_MAX);
+  assert.ok(queue.retry('a', 0) > SERVER_AWAY_MS_MAX);
 });
 
 test('retries of all keys together come no faster than the bucket fills', () => {

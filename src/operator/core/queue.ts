@@ -17,6 +17,12 @@ export const QUEUE_LIMITS: QueueLimits = {
   retriesPerSecond: 10,
 };
 
+/**
+ * Of a key whose pass failed because the API server was away, overloaded or slower than somebody else: that ends for all keys
+ * at once, and after an outage of minutes nobody should wait as many more. The bucket keeps all of them together slow.
+ */
+export const SERVER_AWAY_MS_MAX = 10_000;
+
 export interface TakenKey {
   readonly key: string;
   readonly waitedMs: number;
@@ -74,10 +80,10 @@ export class KeyQueue {
   }
 
   /** Says when the key comes again: twice as late after each failure, never faster than the bucket allows or the server asked. */
-  retry(key: string, nowMs: number, askedMs = 0): number {
+  retry(key: string, nowMs: number, askedMs = 0, ownMsMax = this.limits.backoffMsMax): number {
     const failures = this.failures.get(key) ?? 0;
     this.failures.set(key, failures + 1);
-    const ownMs = Math.min(this.limits.backoffMsMin * 2 ** Math.min(failures, 40), this.limits.backoffMsMax);
+    const ownMs = Math.min(this.limits.backoffMsMin * 2 ** Math.min(failures, 40), ownMsMax);
     const delayMs = Math.max(ownMs, this.reserve(nowMs), askedMs);
     this.addAt(key, nowMs + delayMs);
     return delayMs;
