@@ -21,6 +21,8 @@ export interface SecretNeed {
   readonly isOurs: boolean;
   /** Random texts. */
   readonly tokens: readonly string[];
+  /** Random texts in the form of a UUID. */
+  readonly uuids?: readonly string[];
   /** API keys; with them goes a keys file of their hashes. */
   readonly apiKeys: readonly ApiKey[];
   /** Keys that the user's own Secret must have. */
@@ -41,6 +43,7 @@ const API_KEYS: readonly ApiKey[] = [
   { entry: 'tabby-key', id: 'tabby', role: 'user' },
 ];
 export const WEBUI_SECRET = 'webui-secret-key';
+export const TABBY_JWT_SECRET = 'jwt-token-secret';
 
 /** Every Secret whose text desired() must be given. */
 export function secretNeeds(resolved: Resolved): SecretNeed[] {
@@ -58,6 +61,9 @@ export function secretNeeds(resolved: Resolved): SecretNeed[] {
   }
   if (resolved.openwebui !== undefined) {
     needs.push({ ...none, name: names.openwebui, app: 'openwebui', isOurs: true, tokens: [WEBUI_SECRET] });
+  }
+  if (resolved.tabby !== undefined) {
+    needs.push({ ...none, name: names.tabby, app: 'tabby', isOurs: true, uuids: [TABBY_JWT_SECRET] });
   }
   return needs;
 }
@@ -84,8 +90,9 @@ export function completeSecret(
 ): Readonly<Record<string, string>> {
   if (!need.isOurs) return have;
   const tokens = need.tokens.map(key => [key, have[key] ?? maker.token()] as const);
+  const uuids = (need.uuids ?? []).map(key => [key, have[key] ?? uuid(maker)] as const);
   const keys = need.apiKeys.map(key => [key.entry, have[key.entry] ?? maker.apiKey()] as const);
-  const texts = Object.fromEntries([...tokens, ...keys]);
+  const texts = Object.fromEntries([...tokens, ...uuids, ...keys]);
   if (need.apiKeys.length === 0) return texts;
   const isComplete = need.apiKeys.every(key => have[key.entry] !== undefined);
   const before = isComplete ? have[KEYS_FILE] : undefined;
@@ -97,16 +104,26 @@ export function completeSecret(
   return { ...texts, [KEYS_FILE]: before ?? yamlText({ keys: entries }) };
 }
 
+/** As random as the token; version 4 (RFC 9562, section 5.4). */
+function uuid(maker: SecretMaker): string {
+  const hex = maker.hash(maker.token()).replace(/^.*:/, '');
+  const part = (from: number, to: number): string => hex.slice(from, to);
+  return [part(0, 8), part(8, 12), `4${part(13, 16)}`, `8${part(17, 20)}`, part(20, 32)].join('-');
+}
+
 export function secretObjects(context: Context): KubeObject[] {
-  return secretNeeds(context.resolved)
-    .filter(need => need.isOurs)
-    .map(need => {
-      const identity = { apiVersion: 'v1', kind: 'Secret', name: need.name, app: need.app };
-      return object(context, identity, {
-        type: 'Opaque',
-        data: secretData(context.secrets[need.name] ?? {}),
-      });
-    });
+  return (
+    secretNeeds(context.resolved)
+      // What is Tabby's goes into one Secret with its configuration.
+      .filter(need => need.isOurs && need.app !== 'tabby')
+      .map(need => {
+        const identity = { apiVersion: 'v1', kind: 'Secret', name: need.name, app: need.app };
+        return object(context, identity, {
+          type: 'Opaque',
+          data: secretData(context.secrets[need.name] ?? {}),
+        });
+      })
+  );
 }
 
 /** Keys that the user's own Secret lacks. */
