@@ -32,6 +32,8 @@ export interface AgentIntervals {
 const INTERVALS: AgentIntervals = { busyMs: 5_000, settledMs: 60_000 };
 /** A thousand fleets must not cost more than they are worth: so many questions a second, once all is settled. */
 const settledMsEach = 100;
+/** Agents that are settled are asked together each so often: a question by itself costs five times as much as one among others. */
+const gatherMs = 5_000;
 const atOnceMax = 16;
 const answerMsMax = 3_000;
 const answerBytesMax = 1024 * 1024;
@@ -120,7 +122,8 @@ export class AgentPoller {
       const status = await this.fetch(asked.target);
       asked.failures = 0;
       this.show(asked, { status }, shownOf(status));
-      this.plan(asked, isBusy(status) ? this.intervals.busyMs : this.settledMs);
+      if (isBusy(status)) this.plan(asked, this.intervals.busyMs);
+      else this.planTogether(asked);
     } catch (error) {
       asked.failures = Math.min(asked.failures + 1, failuresMax);
       // One silence may be a hiccup: what it said before still stands.
@@ -157,6 +160,11 @@ export class AgentPoller {
     if (asked.shown === shown) return;
     asked.shown = shown;
     if (this.asked.get(asked.target.uid) === asked) this.options.onChange(asked.resource);
+  }
+
+  private planTogether(asked: Asked): void {
+    this.plan(asked, this.settledMs);
+    asked.dueAtMs = Math.ceil(asked.dueAtMs / gatherMs) * gatherMs;
   }
 
   private plan(asked: Asked, intervalMs: number): void {

@@ -56,7 +56,7 @@ export function trim(kind: KubeKind): (object: KubeObject) => KubeObject {
 
 function trimManaged(object: KubeObject): KubeObject {
   const { managedFields, annotations, ...metadata } = object.metadata;
-  const own = managedFields?.filter(({ manager }) => manager === FIELD_MANAGER).map(shareFields);
+  const own = managedFields?.filter(({ manager }) => manager === FIELD_MANAGER).map(fieldsOnly);
   const { [LAST_APPLIED]: _copy, ...kept } = annotations ?? {};
   return {
     ...object,
@@ -68,17 +68,14 @@ function trimManaged(object: KubeObject): KubeObject {
   };
 }
 
-const sharedFields = new Map<string, KubeManagedFields['fieldsV1']>();
-const sharedFieldsMax = 1_000;
-
-/** Objects of a kind have the same fields in every fleet, and these trees weigh more than the objects: each is kept once. */
-function shareFields(entry: KubeManagedFields): KubeManagedFields {
-  if (entry.fieldsV1 === undefined) return entry;
-  const text = JSON.stringify(entry.fieldsV1);
-  const fieldsV1 = sharedFields.get(text) ?? entry.fieldsV1;
-  if (sharedFields.size >= sharedFieldsMax) sharedFields.clear();
-  sharedFields.set(text, fieldsV1);
-  return { ...entry, fieldsV1 };
+/** Without the time: it differs in objects that are else the same. */
+function fieldsOnly({ manager, operation, subresource, fieldsV1 }: KubeManagedFields): KubeManagedFields {
+  return {
+    ...(manager === undefined ? {} : { manager }),
+    ...(operation === undefined ? {} : { operation }),
+    ...(subresource === undefined ? {} : { subresource }),
+    ...(fieldsV1 === undefined ? {} : { fieldsV1 }),
+  };
 }
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';

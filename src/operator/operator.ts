@@ -71,7 +71,7 @@ const workersMax = 8;
 const passMsMax = 60_000;
 const requestMsMax = 30_000;
 const syncMsMax = 120_000;
-const secretRoundMs = 45_000;
+const secretRoundMs = 50_000;
 const resyncMs = 10 * 3_600_000;
 
 export async function startOperator(options: OperatorOptions): Promise<RunningOperator> {

@@ -107,17 +107,18 @@ export class Reconciler {
       this.endingUntilMs.set(key, this.options.nowMs() + endingMs);
       return endingMs;
     }
-    const pods = cache.children(key).filter(({ kind }) => kind === POD.kind);
+    const children = cache.children(key);
+    const pods = children.filter(({ kind }) => kind === POD.kind);
     this.followAgents(key, pods);
     await this.followDemand(key, resolved, pods);
     const observed: Observed = {
       resource,
-      children: cache.children(key).filter(({ kind }) => kind !== POD.kind && kind !== SECRET.kind),
+      children: children.filter(({ kind }) => kind !== POD.kind && kind !== SECRET.kind),
       pods,
       nodeReady: this.options.view.nodeReady(),
       nodeLostSince: this.options.view.nodeLostSince(),
       agents: agents.views(key),
-      createFailures: await this.options.view.createFailures(resource, cache.children(key)),
+      createFailures: await this.options.view.createFailures(resource, children),
       storageClasses: this.options.view.storageClasses(),
       problems: [...problems, ...applied.problems],
       warnings,

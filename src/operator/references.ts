@@ -10,7 +10,7 @@ import { CLAIM, SERVICE } from './kinds.ts';
 
 export interface ReferenceContext {
   readonly client: Pick<KubeClient, 'get'>;
-  readonly cache: Pick<Cache, 'get'>;
+  readonly cache: Pick<Cache, 'has'>;
 }
 
 interface Reference {
@@ -49,7 +49,7 @@ function referencesOf({ tabby, openwebui, ollama }: Resolved): Reference[] {
 }
 
 async function isThere({ client, cache }: ReferenceContext, ref: KubeRef): Promise<boolean> {
-  if (cache.get(ref.kind, `${ref.namespace ?? ''}/${ref.name}`) !== undefined) return true;
+  if (cache.has(ref.kind, `${ref.namespace ?? ''}/${ref.name}`)) return true;
   try {
     await client.get(ref);
     return true;
