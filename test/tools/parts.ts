@@ -21,6 +21,7 @@ import {
   installedCheckov,
   type ManifestTool,
 } from './manifest-tools.ts';
+import { fetchModuleFiles, modulesFolder, type ModuleCollection } from './module-files.ts';
 
 export const partNames = [
   'ollama',
@@ -36,6 +37,8 @@ export const partNames = [
   'kube-score',
   'kubeconform',
   'checkov',
+  'foreign-kinds',
+  'compose-schema',
   'containerd',
 ] as const;
 export type PartName = (typeof partNames)[number];
@@ -107,6 +110,14 @@ function manifestPart(name: ManifestTool): Part {
   const variable = `BIGO_${name.toUpperCase().replaceAll('-', '_')}`;
   const cost = 'built from source, 1 to 2 minutes on 2 cores';
   return { variable, cost, onlyCache: true, look, add: () => buildManifestTool(name) };
+}
+
+/** A folder of files that others publish in Go modules. */
+function modulePart(name: ModuleCollection): Part {
+  const look = (): Promise<string | undefined> => readable(modulesFolder(name));
+  const variable = `BIGO_${name.toUpperCase().replaceAll('-', '_')}`;
+  const cost = 'a download of up to 25 MB';
+  return { variable, cost, onlyCache: true, look, add: () => fetchModuleFiles(name) };
 }
 
 /** What runs containers: containerd with all that it and the node's other servers call. */
@@ -181,6 +192,8 @@ export const parts: Readonly<Record<PartName, Part>> = {
     look: () => usable(installedCheckov()),
     add: installCheckov,
   },
+  'foreign-kinds': modulePart('foreign-kinds'),
+  'compose-schema': modulePart('compose-schema'),
   containerd,
 };
 
