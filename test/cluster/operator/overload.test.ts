@@ -1,7 +1,8 @@
 // The operator beside a real API server that has no place left, loses etcd or stands still: it waits as it is asked to, and ends where it should.
 // Places are held, never hammered for: what is refused does not depend on how fast this machine is.
 import assert from 'node:assert/strict';
-import { request, type ClientRequest } from 'node:https';
+import type { ClientRequest } from 'node:http';
+import { request } from 'node:https';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningOperator } from '../../../src/operator/operator.ts';
