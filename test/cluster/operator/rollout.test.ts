@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import type { AgentStatus } from '../../../src/api/agent-status.ts';
 import type { RunningOperator } from '../../../src/operator/operator.ts';
 import { skipWithoutCluster } from '../tools/cluster.ts';
 import type { KubeObject } from '../tools/kube-client.ts';
@@ -12,6 +13,24 @@ import { od, OperatorRig } from './rig.ts';
 
 const longAgo = () => new Date(Date.now() - 3_600_000).toISOString();
 const imageOf = (pod: KubeObject): string => pod['spec'].containers[0].image;
+
+const holdsItsModel: AgentStatus = {
+  pod: 'back',
+  version: '0.1.0',
+  at: '2026-01-01T00:00:00.000Z',
+  ollama: { up: true },
+  ready: true,
+  settled: true,
+  draining: false,
+  models: [{ name: 'llama3.2:1b', declared: true, state: 'present', digest: 'd', sizeBytes: 1 }],
+  blobs: { count: 1, hashed: 1, wrong: [], repaired: 0 },
+  errors: [],
+};
+
+async function listening(server: Server): Promise<string> {
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
 
 describe('rollouts and lost nodes on a real API server', { skip: await skipWithoutCluster() }, () => {
   let rig: OperatorRig;
@@ -29,6 +48,7 @@ describe('rollouts and lost nodes on a real API server', { skip: await skipWitho
   const ending = (pod: KubeObject): void | Promise<void> =>
     lostNodes.has(pod['spec'].nodeName) ? new Promise(() => {}) : undefined;
   let gateway: Server;
+  let agent: Server;
   let demand = 0;
   const tokens = new Set<string | undefined>();
   before(async () => {
@@ -36,12 +56,16 @@ describe('rollouts and lost nodes on a real API server', { skip: await skipWitho
       tokens.add(req.headers.authorization);
       res.end(`bigo_fleet_demand{fleet="busy"} ${demand}\nbigo_decisions_total{reason="warm"} 7\n`);
     });
-    await new Promise<void>(resolve => gateway.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(gateway.address() as AddressInfo).port}`;
+    agent = createServer((_req, res) => res.end(JSON.stringify(holdsItsModel)));
+    const url = await listening(gateway);
+    const agentUrl = await listening(agent);
     rig = await OperatorRig.start({}, { starting, ending });
     operator = await rig.operator({
       limits: {
         reflector: { backoffMsMax: 1_000 },
+        // Of one fleet: nobody answers for the others.
+        agentUrl: ({ metadata }) =>
+          metadata.name.startsWith('back-ollama-') ? agentUrl : 'http://127.0.0.1:1',
         gatewayUrl: ({ metadata }) => (metadata.name.includes('-gateway-') ? url : undefined),
         scale: { lookMs: 200, atZeroMs: 100 },
       },
@@ -52,6 +76,7 @@ describe('rollouts and lost nodes on a real API server', { skip: await skipWitho
     await operator?.close();
     await rig?.stop();
     gateway?.close();
+    agent?.close();
   });
 
   const until = (what: string, isSo: () => Promise<boolean>) => rig.until(what, isSo);
@@ -128,6 +153,34 @@ describe('rollouts and lost nodes on a real API server', { skip: await skipWitho
     });
     assert.equal((await condition(namespace, 'chat', 'Degraded'))?.status, 'False');
     assert.equal((await pod(namespace, 'chat-ollama-2'))?.metadata.uid, highest, 'a healthy pod was deleted');
+  });
+
+  it('the phase is Ready again once a broken rollout was taken back, and once it was mended by another image', async t => {
+    const namespace = await rig.cluster.namespace(t);
+    const { admin } = rig.cluster;
+    const change = (imageTag: string) =>
+      admin.patch(od(namespace, 'back'), { spec: { ollama: { imageTag } } }, 'merge');
+    const isWhole = async () => (await admin.get(od(namespace, 'back')))['status']?.phase === 'Ready';
+    const [good, storage] = [{ imageTag: '0.24.0', replicas: 2 }, { mode: 'ephemeral' }];
+    await create(namespace, 'back', { ...good, storage }, { gateway: { replicas: 1 } });
+    await until('the fleet is whole', isWhole);
+    for (const imageTag of ['0.24.0', '0.24.1']) {
+      await change('bad');
+      await until('the broken rollout is named', async () => {
+        return (await condition(namespace, 'back', 'Progressing'))?.reason === 'RolloutStuck';
+      });
+      const broken = (await admin.get(od(namespace, 'back')))['status'];
+      assert.equal(broken.phase, 'Progressing', 'one pod is ready, not all');
+      assert.equal(rig.condition({ metadata: { name: 'back' }, status: broken }, 'Degraded')?.status, 'True');
+      await change(imageTag);
+      await until(`it is whole with ${imageTag}`, isWhole);
+      const said = ['Ready', 'Available', 'ModelsReady', 'Degraded', 'Progressing'].map(type =>
+        condition(namespace, 'back', type),
+      );
+      const states = (await Promise.all(said)).map(found => `${found?.status} ${found?.reason}`);
+      const ready = ['True AllReady', 'True Available', 'True ModelsReady'];
+      assert.deepEqual(states, [...ready, 'False AsExpected', 'False RolloutComplete']);
+    }
   });
 
   it('a lost node is named with its pods and claims; they move only where the resource says so', async t => {

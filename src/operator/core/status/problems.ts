@@ -24,12 +24,19 @@ export function problemsOf(observed: Observed): Problem[] {
     ...components.flatMap(component => workloadProblems(observed, component)),
     ...components.flatMap(component => {
       return podsOf(observed, component).flatMap(pod => {
-        const found = podProblem(pod);
+        const found = isLeftOver(observed, component, pod) ? undefined : podProblem(pod);
         return found === undefined ? [] : [{ ...found, component }];
       });
     }),
     ...claimProblems(observed),
   ];
+}
+
+/** A Deployment makes another pod for one that was evicted and lets that one lie, perhaps for weeks. */
+function isLeftOver(observed: Observed, component: Component, pod: KubeObject): boolean {
+  if (component === 'ollama' || podStatus(pod).phase !== 'Failed') return false;
+  const found = workload(observed, component);
+  return found !== undefined && (found.status.readyReplicas ?? 0) >= found.wanted;
 }
 
 /** Nodes that do not answer, with the pods and claims that are there. */

@@ -173,6 +173,24 @@ test('every failure of a pod has its reason', () => {
   assert.deepEqual(reasons(nowhere, 'Degraded'), ['True Unschedulable']);
 });
 
+test('an evicted pod of a Deployment is in trouble only as long as no other has taken its place', () => {
+  const evicted = { phase: 'Failed', reason: 'Evicted', message: 'the node was low on memory' };
+  const seen = (readyReplicas: number) =>
+    observed({
+      children: [
+        workload('StatefulSet', 'chat-ollama', whole()),
+        workload('Deployment', 'chat-gateway', { ...whole(), readyReplicas }),
+      ],
+      pods: [pod('chat-ollama-0', ready), pod('chat-gateway-5f8d-x2k4', evicted)],
+    });
+  assert.deepEqual(reasons(seen(0), 'Degraded', 'Ready'), [
+    'True ContainerCrashing',
+    'False ContainerCrashing',
+  ]);
+  assert.deepEqual(reasons(seen(1), 'Degraded', 'Ready'), ['False AsExpected', 'True AllReady']);
+  assert.equal(statusOf(seen(1), now).phase, 'Ready');
+});
+
 test('a pod that may not be made names the quota', () => {
   const input = observed({
     createFailures: new Map([['chat-ollama', 'pods "x" is forbidden: exceeded quota: small']]),
