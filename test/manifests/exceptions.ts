@@ -103,8 +103,8 @@ const security = [
   ),
   checkov(
     'CKV_K8S_35',
-    /Deployment\/\S+-openwebui$/,
-    'OpenWebUI takes its secret and its key from the environment only.',
+    /Deployment\/\S+-(openwebui|tabby)$/,
+    'OpenWebUI and Tabby take what signs their sessions, and OpenWebUI its key, from the environment only.',
   ),
   checkov(
     'CKV_K8S_35',
