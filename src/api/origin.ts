@@ -3,6 +3,8 @@ import { BigoError } from './errors.ts';
 
 const HOST = /^(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9_](?:[a-z0-9._-]{0,252}[a-z0-9_])?))(?::\d{1,5})?$/;
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;
+/** A name that ends at the root of DNS, as pods write it who want no search list tried: `chat-ollama.ml.svc.cluster.local.` */
+const ROOTED = /(^|\.)([a-z_][a-z0-9_-]*)\.(?=:\d{1,5}$|$)/;
 /** Names that no public DNS serves (ollama server/routes.go, allowedHost). */
 const LOCAL_SUFFIXES = ['.localhost', '.local', '.internal'];
 
@@ -16,7 +18,7 @@ export function checkHost(
   machineName = '',
 ): BigoError | undefined {
   if (host === undefined || host === '' || allowed.includes('*')) return undefined;
-  const lower = host.toLowerCase();
+  const lower = host.toLowerCase().replace(ROOTED, '$1$2');
   const match = HOST.exec(lower);
   if (match === null)
     return new BigoError('forbidden_host', 'The Host header is not a host name or address.');

@@ -165,11 +165,14 @@ test('Host: addresses, local names and configured ones pass, other names do not'
     'llm.example.com',
     'llm.example.com:443',
     'a.fleet.example.org',
+    'chat-ollama.ml.svc.cluster.local.:11434',
+    'LLM.example.com.',
   ]) {
     assert.equal(checkHost(host, ['llm.example.com', '*.fleet.example.org'], 'Box'), undefined, host);
   }
   for (const host of [
     'evil.example',
+    'evil.example.',
     'localhost.evil.example',
     'llm.example.com.evil.example',
     'xllm.example.com',
@@ -180,6 +183,7 @@ test('Host: addresses, local names and configured ones pass, other names do not'
     '256.1.1.1',
     '1.2.3.4.',
     'localhost:',
+    'localhost..',
     'localhost:99999999',
     'a b',
     'user@localhost',
