@@ -44,7 +44,7 @@ export function gatewayObjects(): KubeObject[] {
     },
   };
   const resolved = resolve(resourceSchema.parse(resource), { ollamaTag: TESTED_OLLAMA_TAG });
-  const settings = { image: '', clusterDomain: 'cluster.local' };
+  const settings = { image: '', clusterDomain: expr('$.Values.operator.clusterDomain') };
   const { objects } = desired({ resolved, settings, secrets: {}, apis: new Set(OPTIONAL) });
   const isCalled = ({ kind, metadata }: KubeObject) => kind === 'Service' && metadata.name === NAMES.ollama;
   return objects

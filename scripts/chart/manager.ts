@@ -56,10 +56,10 @@ function rights(): Part[] {
     });
   return [
     ...grants({ ...common, name: `${NAME}-own`, rules: MANAGER_OWN_RULES }).map(part(ENABLED)),
-    ...grants({ ...wide, rules: MANAGER_CLUSTER_RULES }).map(part(ENABLED)),
-    ...grants({ ...wide, name: `${wide.name}-fleets`, rules: MANAGER_RULES }).map(
-      part(`and ${ENABLED} (not ${NAMESPACES})`),
-    ),
+    ...[
+      ...grants({ ...wide, rules: MANAGER_CLUSTER_RULES }),
+      ...grants({ ...wide, name: `${wide.name}-fleets`, rules: MANAGER_RULES }),
+    ].map(part(`and ${ENABLED} (not ${NAMESPACES})`)),
     ...inEach.map(part(ENABLED, NAMESPACES)),
   ];
 }

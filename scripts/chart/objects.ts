@@ -78,7 +78,6 @@ export const TEST_APP = 'bigo-test';
 export const fromApp = (app: string): Fields => ({
   podSelector: { matchLabels: { 'app.kubernetes.io/name': app } },
 });
-export const PROMETHEUS: Fields = { namespaceSelector: {}, ...fromApp('prometheus') };
 
 const goText = (text: string): string => JSON.stringify(text);
 const goDict = (map: Readonly<Record<string, string>>): string =>

@@ -16,7 +16,6 @@ import {
   helmLabels,
   labelsFor,
   monitored,
-  PROMETHEUS,
   serviceMonitorWhen,
   TEST_APP,
   workload,
@@ -81,6 +80,8 @@ export function operatorParts(): Part[] {
   const inEach = installed([ITEM]).filter(isRole);
   const parts = everywhere.map((object): Part => {
     if (isRole(object)) return { when: `and ${ENABLED} (not ${NAMESPACES})`, object };
+    if (object.kind === 'NetworkPolicy')
+      return { when: `and ${ENABLED} $.Values.networkPolicy.enabled`, object: policy(object) };
     return { when: ENABLED, object: object.kind === 'Deployment' ? deployment(object) : object };
   });
   return [...parts, ...inEach.map(object => ({ when: ENABLED, each: NAMESPACES, object })), ...around()];
@@ -118,7 +119,14 @@ function deployment(object: KubeObject): KubeObject {
   return { ...made, spec };
 }
 
-/** Who scrapes it and who may reach it: of these `bigo install` knows nothing. */
+/** Lets in the pod of `helm test`, too. */
+function policy(object: KubeObject): KubeObject {
+  const { spec } = object as KubeObject & { spec: Fields & { ingress: readonly { from: Fields[] }[] } };
+  const ingress = spec.ingress.map(rule => ({ ...rule, from: [...rule.from, fromApp(TEST_APP)] }));
+  return { ...object, spec: { ...spec, ingress } };
+}
+
+/** Who scrapes it: of this `bigo install` knows nothing. */
 function around(): Part[] {
   const metadata = (name: string) => ({
     name,
@@ -136,21 +144,6 @@ function around(): Part[] {
         kind: 'Service',
         metadata: metadata(SERVICE),
         spec: { clusterIP: 'None', selector, ports },
-      },
-    },
-    {
-      when: `and ${ENABLED} $.Values.networkPolicy.enabled`,
-      object: {
-        apiVersion: 'networking.k8s.io/v1',
-        kind: 'NetworkPolicy',
-        metadata: metadata(OPERATOR_DEPLOYMENT),
-        spec: {
-          podSelector: { matchLabels: selector },
-          policyTypes: ['Ingress'],
-          ingress: [
-            { ports: [{ port: OPERATOR_PORT, protocol: 'TCP' }], from: [PROMETHEUS, fromApp(TEST_APP)] },
-          ],
-        },
       },
     },
     {

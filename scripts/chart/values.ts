@@ -261,7 +261,7 @@ export const VALUE_GROUPS: readonly ValueGroup[] = [
         'manager.namespaces',
         [],
         { type: 'array', items: namespaceName },
-        'Show these namespaces only, with a Role in each; they must exist. [] = all.',
+        'Show these namespaces only, with a Role in each and no right on nodes (how much GPU memory they have is then not known); they must exist. [] = all.',
       ),
       value('manager.dcgmUrl', '', text, 'Address of dcgm-exporter, for GPU memory: `http://NAME:9400`.'),
       value(

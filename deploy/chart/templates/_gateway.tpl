@@ -6,11 +6,11 @@ gateway:
     - {{ $.Release.Name }}-ollama
     - {{ $.Release.Name }}-ollama.{{ $.Release.Namespace }}
     - {{ $.Release.Name }}-ollama.{{ $.Release.Namespace }}.svc
-    - {{ $.Release.Name }}-ollama.{{ $.Release.Namespace }}.svc.cluster.local
+    - {{ $.Release.Name }}-ollama.{{ $.Release.Namespace }}.svc.{{ $.Values.operator.clusterDomain }}
     - {{ $.Release.Name }}-gateway
     - {{ $.Release.Name }}-gateway.{{ $.Release.Namespace }}
     - {{ $.Release.Name }}-gateway.{{ $.Release.Namespace }}.svc
-    - {{ $.Release.Name }}-gateway.{{ $.Release.Namespace }}.svc.cluster.local
+    - {{ $.Release.Name }}-gateway.{{ $.Release.Namespace }}.svc.{{ $.Values.operator.clusterDomain }}
     - any.example.com
   journal_dir: /var/lib/bigo/journal
   keys_file: /etc/bigo/keys/keys.yaml

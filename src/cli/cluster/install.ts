@@ -57,6 +57,7 @@ Examples:
   $ bigo install --print > operator.yaml
 
 Both commands do the same and may be repeated: what is right already is left alone, and what changed is printed.
+The Model Manager is not part of it; the Helm chart adds it (docs/operator.md).
 
 ${CLUSTER_EXIT_TEXT}`;
 
@@ -147,12 +148,15 @@ async function wait(app: App, client: KubeClient, secondsMax: number): Promise<v
   await untilRunning(client, { secondsMax, signal: app.interrupted(), onState });
 }
 
+const MANAGER_TEXT =
+  'The Model Manager is not part of it: helm install model-manager deploy/chart --set operator.enabled=false,manager.enabled=true';
+
 function conclude(app: App, { version, namespaces }: InstallWish, isChanged: boolean): void {
   const where = namespaces.length === 0 ? 'every namespace' : namespaces.join(', ');
   const state = isChanged
     ? `BigO ${version} looks after ${where}.`
     : `BigO ${version} is installed already: nothing was changed.`;
   app.terminal.print(
-    `${state} Next: kubectl apply an OllamaDeployment; \`kubectl explain od.spec\` describes it.`,
+    `${state} Next: kubectl apply an OllamaDeployment; \`kubectl explain od.spec\` describes it.\n${MANAGER_TEXT}`,
   );
 }

@@ -11,7 +11,7 @@ export const POD = namespacedKind('v1', 'Pod', 'pods');
 export const EVENT = namespacedKind('v1', 'Event', 'events');
 export const SECRET = namespacedKind('v1', 'Secret', 'secrets');
 export const CLAIM = namespacedKind('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
-const NAMESPACE = clusterKind('v1', 'Namespace', 'namespaces');
+export const NAMESPACE = clusterKind('v1', 'Namespace', 'namespaces');
 export const DEFINITION = clusterKind(
   'apiextensions.k8s.io/v1',
   'CustomResourceDefinition',
@@ -36,6 +36,7 @@ export const ACCESS_REVIEW = clusterKind(
 export const INSTALLED_KINDS: readonly KubeKind[] = [
   DEPLOYMENT,
   namespacedKind('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
+  namespacedKind('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies'),
   ...ROLES,
   namespacedKind('v1', 'ServiceAccount', 'serviceaccounts'),
   clusterKind(ADMISSION, 'ValidatingAdmissionPolicyBinding', 'validatingadmissionpolicybindings'),

@@ -46,6 +46,7 @@ export function installation(wish: InstallWish): KubeObject[] {
     ...personRoles(),
     ...operatorRoles(wish.namespaces),
     disruptionBudget(),
+    networkPolicy(),
     deployment(wish),
   ].map(object => marked(object as unknown as KubeObject, wish.version));
 }
@@ -118,6 +119,22 @@ function disruptionBudget(): KubeObject {
   return {
     ...made('policy/v1', 'PodDisruptionBudget', OPERATOR_DEPLOYMENT, OPERATOR_NAMESPACE),
     spec: { maxUnavailable: 1, selector: { matchLabels: selector } },
+  };
+}
+
+/** Nobody calls the operator but Prometheus, and the node that asks after its health, which no policy keeps out. */
+function networkPolicy(): KubeObject {
+  const prometheus = {
+    namespaceSelector: {},
+    podSelector: { matchLabels: { 'app.kubernetes.io/name': 'prometheus' } },
+  };
+  return {
+    ...made('networking.k8s.io/v1', 'NetworkPolicy', OPERATOR_DEPLOYMENT, OPERATOR_NAMESPACE),
+    spec: {
+      podSelector: { matchLabels: selector },
+      policyTypes: ['Ingress'],
+      ingress: [{ ports: [{ port: OPERATOR_PORT, protocol: 'TCP' }], from: [prometheus] }],
+    },
   };
 }
 
