@@ -17,7 +17,8 @@ import { type AuditEntry, writeVerbs } from '../cluster/tools/audit.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/tools/cluster.ts';
 import { addNode, finishPod, reportPod } from '../cluster/tools/pretend.ts';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+/** The release, as clusters run it: `npm run scale` and `npm run soak` build it first. */
+const main = fileURLToPath(new URL('../../dist/bigo.mjs', import.meta.url));
 const crdFile = new URL('../../deploy/crds/ollamadeployments.yaml', import.meta.url);
 const system = 'bigo-system';
 const account = 'bigo-operator';
