@@ -52,6 +52,7 @@ export interface OperatorLimits {
   readonly lease?: LeaseTimes;
   readonly secretRoundMs?: number;
   readonly syncMsMax?: number;
+  readonly resyncMs?: number;
   readonly agentUrl?: (pod: KubeObject) => string | undefined;
   readonly agentBusyMs?: number;
   readonly gatewayUrl?: (pod: KubeObject) => string | undefined;
@@ -284,8 +285,9 @@ async function syncBefore(
 
 /** Everything is looked at again at least this often, whatever events were missed. */
 async function resync({ options, stop, cache, controller }: Parts): Promise<void> {
+  const everyMs = options.limits?.resyncMs ?? resyncMs;
   while (!stop.signal.aborted) {
-    await pause(resyncMs * (0.9 + 0.2 * options.rng()), stop.signal);
+    await pause(everyMs * (0.9 + 0.2 * options.rng()), stop.signal);
     if (stop.signal.aborted) return;
     for (const key of cache.keys(DEPLOYMENT_RESOURCE)) controller.add(key);
   }

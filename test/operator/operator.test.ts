@@ -167,6 +167,7 @@ test('one object that is refused does not keep the others away, and says why unt
 /** Pauses double while it lasts, up to ten seconds: so long after its end a key may still wait. */
 const stormMsMax = 5_000;
 const afterStormMsMax = 45_000;
+const resyncedMsMax = 30_000;
 
 test('a storm of 429, 500, 409 and cut connections ends in the same state', async t => {
   const { api, start } = await startRig(t);
@@ -261,6 +262,30 @@ test('before every cache is filled nothing is written', async t => {
   isBlocked = false;
   await eventually('it goes on', () => find(api, 'apps/v1/statefulsets', 'chat-ollama') !== undefined);
   assert.equal((await fetch(`${operator.adminUrl}/readyz`)).status, 200);
+});
+
+test('everything is looked at again from time to time, although nothing was heard of, and nothing is written for it', async t => {
+  const { api, start } = await startRig(t);
+  declare(api, 'chat');
+  declare(api, 'code');
+  const { adminUrl } = await start({ limits: { resyncMs: 200 } });
+  for (const name of ['chat', 'code'])
+    await eventually(`${name} has a status`, () => statusOf(api, name) !== undefined);
+  await quiet(api);
+  const before = ownWrites(api).length;
+  const passes = async () => {
+    const text = await (await fetch(`${adminUrl}/metrics`)).text();
+    const counts = text.matchAll(/^controller_runtime_reconcile_total\{.*\} (\d+)$/gm);
+    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+  };
+  const seen = await passes();
+  const endMs = performance.now() + resyncedMsMax;
+  // Both resources, three times over.
+  while ((await passes()) < seen + 6) {
+    assert.ok(performance.now() < endMs, 'nobody looks again');
+    await sleep(50);
+  }
+  assert.deepEqual(ownWrites(api).slice(before), []);
 });
 
 test('metrics count passes, and a resource that is gone leaves no series', async t => {
