@@ -49,7 +49,8 @@ function own(name: string, check: () => Promise<readonly string[]>): Step {
 }
 
 const code = (): Promise<SourceFile[]> => readFiles(codePatterns);
-const markdown = (): Promise<SourceFile[]> => readFiles(['*.md', 'docs/**/*.md', 'deploy/**/*.md']);
+const markdown = (): Promise<SourceFile[]> =>
+  readFiles(['*.md', 'docs/**/*.md', 'deploy/**/*.md', 'k8s/**/*.md']);
 
 async function sizes(): Promise<{ problems: string[]; note: string }> {
   const functions = await functionSizes(['src', 'scripts', 'test', 'bench']);

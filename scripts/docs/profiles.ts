@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { IMAGE_REPOSITORY } from '../../src/api/operator-settings.ts';
 import { yamlDocuments } from '../../src/cli/cluster/yaml.ts';
-import { defaultWish, KUSTOMIZATION, kustomization, profileOf } from '../../src/profiles/core/profiles.ts';
+import {
+  ADAPTER_VALUES,
+  adapterValues,
+  defaultWish,
+  KUSTOMIZATION,
+  kustomization,
+  profileOf,
+} from '../../src/profiles/core/profiles.ts';
 import { renderProfile } from '../../src/profiles/core/render.ts';
 import { PROFILE_NAMES } from '../../src/profiles/core/types.ts';
 
@@ -18,8 +25,10 @@ export const profileFiles: readonly { readonly path: string; text(): string }[] 
     const profile = profileOf(name);
     if (profile === undefined) return [];
     const files = renderProfile(profile, defaultWish(profile, `${IMAGE_REPOSITORY}:${version}`));
+    const adapter = adapterValues(files);
     const contents = [
       ...files.map(file => [file.path, file.objects] as const),
+      ...(adapter === undefined ? [] : [[ADAPTER_VALUES, [adapter]] as const]),
       [KUSTOMIZATION, [kustomization(files)]] as const,
     ];
     return contents.map(([file, objects]) => ({

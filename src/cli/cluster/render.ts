@@ -12,6 +12,8 @@ import type { SecretTexts } from '../../operator/core/desired/input.ts';
 import { completeSecret, secretNeeds } from '../../operator/core/desired/secrets.ts';
 import { merged } from '../../profiles/core/merged.ts';
 import {
+  ADAPTER_VALUES,
+  adapterValues,
   applied,
   defaultWish,
   KUSTOMIZATION,
@@ -195,6 +197,8 @@ async function printProfile(app: App, files: readonly RenderedFile[]): Promise<v
 
 async function writeProfile(app: App, folder: string, files: readonly RenderedFile[]): Promise<void> {
   const all = new Map<string, readonly object[]>(files.map(file => [file.path, file.objects]));
+  const adapter = adapterValues(files);
+  if (adapter !== undefined) all.set(ADAPTER_VALUES, [adapter]);
   await writeFiles(app, folder, all.set(KUSTOMIZATION, [kustomization(files)]));
 }
 

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { KubeObject } from '../../api/kube-object.ts';
-import { applied, defaultWish, KUSTOMIZATION, profileOf } from './profiles.ts';
+import { ADAPTER_VALUES, adapterValues, applied, defaultWish, KUSTOMIZATION, profileOf } from './profiles.ts';
 import { renderProfile } from './render.ts';
 import { type ProfileName, PROFILE_NAMES, type RenderedFile } from './types.ts';
 
@@ -135,8 +135,9 @@ for (const name of PROFILE_NAMES) {
       const listed = readdirSync(path.join(folder, name), { recursive: true, withFileTypes: true })
         .filter(entry => entry.isFile())
         .map(entry => path.relative(path.join(folder, name), path.join(entry.parentPath, entry.name)));
-      const own = listed.filter(file => !file.startsWith('scripts'));
-      assert.deepEqual(own.toSorted(), [...files.map(file => file.path), KUSTOMIZATION].toSorted());
+      const own = listed.filter(file => !file.startsWith('scripts') && !file.endsWith('.md'));
+      const more = adapterValues(files) === undefined ? [KUSTOMIZATION] : [KUSTOMIZATION, ADAPTER_VALUES];
+      assert.deepEqual(own.toSorted(), [...files.map(file => file.path), ...more].toSorted());
     });
   });
 }

@@ -37,6 +37,22 @@ export function kustomization(files: readonly RenderedFile[]): Record<string, un
   return { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources };
 }
 
+/** Values for Helm and no manifest: also without ending `.yaml`. */
+export const ADAPTER_VALUES = `${OPTIONAL}prometheus-adapter.values`;
+
+/** By which prometheus-adapter serves what the profile's autoscaler asks for; undefined where there is no such autoscaler. */
+export function adapterValues(files: readonly RenderedFile[]): Record<string, unknown> | undefined {
+  const objects = files.flatMap(file => file.objects);
+  if (!objects.some(({ kind }) => kind === 'HorizontalPodAutoscaler')) return undefined;
+  const demand = {
+    seriesQuery: 'bigo_fleet_demand{namespace!="",fleet!=""}',
+    resources: { overrides: { namespace: { resource: 'namespace' } } },
+    name: { as: 'bigo_fleet_demand' },
+    metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)',
+  };
+  return { metricsRelistInterval: '1m', rules: { external: [demand] } };
+}
+
 /** Each object once, and none that needs what a cluster may lack. */
 export function applied(files: readonly RenderedFile[]): RenderedFile[] {
   return files.filter(file => !file.isRepeated && !file.path.startsWith(OPTIONAL));
