@@ -80,7 +80,10 @@ export const ERRORS = {
   unsafe_listen: client(500, 'Give --keys FILE, listen on 127.0.0.1, or accept the risk with --insecure.'),
   keys_file: client(500, 'Correct the keys file; `bigo keys create` prints a valid entry.'),
   journal_folder: client(500, 'Name another folder for the usage journal, or make this one writable.'),
-  no_cluster: client(500, 'Give --kubeconfig FILE, or run in a pod with a service account.'),
+  no_cluster: client(
+    500,
+    'Give --kubeconfig FILE or set KUBECONFIG; a person has it in ~/.kube/config, a pod needs a service account.',
+  ),
   bad_kubeconfig: client(500, 'Correct the file, or name another with --kubeconfig FILE.'),
   lease_lost: fleet(
     503,

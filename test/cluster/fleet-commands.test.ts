@@ -1,11 +1,17 @@
 // `bigo status|scale|drain|events|logs` for a fleet of a real cluster, as a person types them. Pods are objects only.
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { type AddressInfo } from 'node:net';
+import { networkInterfaces, tmpdir } from 'node:os';
+import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { customResourceDefinition } from '../../src/api/ollama-deployment/crd.ts';
-import { aHome, type RunResult } from '../cli/bigo.ts';
+import { aHome, type Running, type RunResult } from '../cli/bigo.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import type { KubeObject } from './tools/kube-client.ts';
+import { addNode, reportPod } from './tools/pretend.ts';
 
 const namespace = 'ml';
 const fleet = { apiVersion: 'llm.geeper.io/v1alpha1', kind: 'OllamaDeployment', namespace, name: 'chat' };
@@ -66,6 +72,8 @@ describe('commands for a fleet of a cluster', { skip: await skipWithoutCluster()
 
   const bigo = (t: TestContext, ...args: readonly string[]): Promise<RunResult> =>
     aHome(t).run(args, { env: { KUBECONFIG: cluster.adminKubeconfig } });
+  const start = (t: TestContext, ...args: readonly string[]): Running =>
+    aHome(t).start(args, { env: { KUBECONFIG: cluster.adminKubeconfig } });
   const done = (result: RunResult): string => {
     assert.equal(result.code, 0, result.stdout + result.stderr);
     return result.stdout;
@@ -82,6 +90,53 @@ describe('commands for a fleet of a cluster', { skip: await skipWithoutCluster()
     };
     assert.equal(json.fleets.length, 1);
     assert.match(done(await bigo(t, 'status', '-n', 'empty')), /There is no fleet in namespace empty/);
+  });
+
+  it('every command says when there is no such namespace, and when a name cannot be one', async t => {
+    const commands = [['status'], ['events'], ['logs'], ['scale', 'chat', '1'], ['drain', pod.name]];
+    for (const command of commands) {
+      const absent = await bigo(t, ...command, '-n', 'nowhere');
+      assert.equal(absent.code, 1, command.join(' '));
+      assert.match(absent.stderr, /there is no namespace nowhere in https:/);
+    }
+    const wrong = await bigo(t, 'status', '-n', 'My Namespace');
+    assert.equal(wrong.code, 64);
+    assert.match(wrong.stderr, /"My Namespace" is no name of a namespace/);
+  });
+
+  it('a cluster that cannot be reached, is not trusted or does not know the person is told apart', async t => {
+    const good = await readFile(cluster.adminKubeconfig, 'utf8');
+    const folder = await mkdtemp(path.join(tmpdir(), 'bigo-kubeconfig-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const cases: readonly (readonly [string, RegExp, number])[] = [
+      [good.replace(cluster.url, 'https://127.0.0.1:1'), /no answer from the API server .*ECONNREFUSED/, 1],
+      [
+        good.replace(/certificate-authority-data: .*\n/, ''),
+        /is not trusted \(\w+\)\n.*certificate-authority/,
+        1,
+      ],
+      [good.replace(/token: .*/, 'token: wrong'), /does not know who you are\n.*log in again/, 2],
+      ['users: [unclosed', /cannot be used: [^\n]*\.\nCorrect the file/, 1],
+    ];
+    for (const [index, [text, says, code]] of cases.entries()) {
+      const file = path.join(folder, `${index}.yaml`);
+      await writeFile(file, text);
+      const result = await bigo(t, 'events', '-n', namespace, '--kubeconfig', file);
+      assert.match(result.stderr, says);
+      assert.equal(result.code, code, result.stderr);
+    }
+    const nobody = await aHome(t).run(['events', '-n', namespace]);
+    assert.match(nobody.stderr, /there is no kubeconfig, and this is not a pod/);
+    const stranger = await bigo(
+      t,
+      'events',
+      '-n',
+      namespace,
+      '--kubeconfig',
+      await cluster.kubeconfig('stranger'),
+    );
+    assert.equal(stranger.code, 2);
+    assert.match(stranger.stderr, /User "stranger" cannot list resource "events"/);
   });
 
   it('scale goes through the scale subresource, within the bounds of the resource', async t => {
@@ -118,16 +173,25 @@ describe('commands for a fleet of a cluster', { skip: await skipWithoutCluster()
   it('drain marks the pod for the gateways until a time, and takes the mark away', async t => {
     const mark = async () =>
       (await cluster.admin.get(pod)).metadata.annotations?.['llm.geeper.io/drain-until'];
-    assert.match(
-      done(await bigo(t, 'drain', pod.name, '-n', namespace, '--for', '2h')),
-      /takes no new requests until/,
-    );
+    const marked = done(await bigo(t, 'drain', pod.name, '-n', namespace, '--for', '2h'));
+    assert.match(marked, /takes no new requests until.*\n.*no gateway runs that could send to chat-ollama-0/);
     assert.ok(Date.parse((await mark()) ?? '') > Date.now());
     done(await bigo(t, 'drain', pod.name, '-n', namespace, '--end'));
     assert.equal(await mark(), undefined);
     const unknown = await bigo(t, 'drain', 'nobody', '-n', namespace);
     assert.match(unknown.stderr, /there is no pod nobody in namespace ml/);
-    assert.equal((await bigo(t, 'drain', pod.name, '-n', namespace, '--for', 'soon')).code, 64);
+    for (const wrong of [
+      ['--for', 'soon'],
+      ['--timeout', '5'],
+      ['--for', '1m', '--timeout', '2m'],
+    ])
+      assert.equal((await bigo(t, 'drain', pod.name, '-n', namespace, ...wrong)).code, 64);
+    assert.equal(await mark(), undefined, 'wrong arguments mark nothing');
+    const other = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'other', namespace } };
+    await cluster.admin.create({ ...other, spec: { containers: [{ name: 'a', image: 'a:0' }] } });
+    const foreign = await bigo(t, 'drain', 'other', '-n', namespace);
+    assert.equal(foreign.code, 3);
+    assert.match(foreign.stderr, /pod other is no backend/);
   });
 
   it('events lists those of the fleet and of what it became', async t => {
@@ -149,10 +213,78 @@ describe('commands for a fleet of a cluster', { skip: await skipWithoutCluster()
   it('logs says when there is no such pod, and of one that never ran that it wrote nothing', async t => {
     const none = await bigo(t, 'logs', 'chat', '-n', namespace);
     assert.equal(none.code, 1);
-    assert.match(none.stderr, /there is no gateway pod in namespace ml/);
+    assert.match(none.stderr, /there is no gateway pod of a fleet chat in namespace ml/);
     const never = await bigo(t, 'logs', 'chat', '-n', namespace, '--component', 'ollama');
     assert.equal(never.code, 0);
     assert.match(never.stderr, /chat-ollama-0 wrote nothing/);
+  });
+
+  // From here on there is a node, so that pods are scheduled.
+  it('scale --wait ends when so many pods are ready, and says what is missing when its time is over', async t => {
+    const labels = { app: 'waited' };
+    const template = {
+      metadata: { labels },
+      spec: { containers: [{ name: 'ollama', image: 'ollama/ollama:0' }] },
+    };
+    const set = { apiVersion: 'apps/v1', kind: 'StatefulSet', namespace, name: 'waited' };
+    const spec = { replicas: 0, serviceName: 'waited', selector: { matchLabels: labels }, template };
+    await cluster.admin.create({ ...set, metadata: { name: 'waited', namespace }, spec });
+    const late = await bigo(t, 'scale', 'waited', '1', '-n', namespace, '--wait', '--timeout', '1s');
+    assert.equal(late.code, 4, late.stderr);
+    assert.match(late.stderr, /not scaled after 1 s: 0 of 1 pods are ready/);
+    const running = start(t, 'scale', 'waited', '1', '-n', namespace, '--wait');
+    await running.see('stderr', /0 of 1 pods are ready/);
+    await addNode(cluster.admin, { name: 'node-1' });
+    const name = 'waited-0';
+    await until('the pod has a node', async () => {
+      const found = await cluster.admin.find({ apiVersion: 'v1', kind: 'Pod', namespace, name });
+      return found?.['spec'].nodeName !== undefined;
+    });
+    await reportPod(cluster.admin, { namespace, name });
+    assert.match(done(await running.ended), /1 of 1 pods are ready/);
+  });
+
+  it('drain waits until no gateway has a request on the pod, and ends with 4 when its time is over', async t => {
+    const address = ownAddress();
+    // The API server passes nothing on to loopback addresses.
+    if (address === undefined) return t.skip('needs a network address beside loopback');
+    const gateway = await startGateway(t, address);
+    await addNode(cluster.admin, { name: 'node-1' });
+    await cluster.admin.create(gatewaySecret);
+    await cluster.admin.create(gatewayPod(gateway.port));
+    await reportPod(cluster.admin, { namespace, name: 'chat-gateway-a' }, { podIP: address });
+
+    gateway.says = { state: 'serving', inFlight: 2 };
+    const late = await bigo(t, 'drain', pod.name, '-n', namespace, '--timeout', '1s');
+    assert.equal(late.code, 4, late.stderr);
+    assert.match(late.stderr, /2 requests in flight, 1 of its gateways still send/);
+    assert.match(late.stderr, /chat-ollama-0 is not idle after 1 s/);
+
+    const running = start(t, 'drain', pod.name, '-n', namespace);
+    await running.see('stderr', /2 requests in flight, 1 of its gateways still send/);
+    gateway.says = { state: 'draining', inFlight: 1 };
+    await running.see('stderr', /: 1 request in flight\n/);
+    gateway.says = { state: 'drained', inFlight: 0 };
+    assert.match(done(await running.ended), /chat-ollama-0 is idle/);
+    assert.deepEqual([...gateway.asked], [`GET /bigo/v1/backends/${pod.name}/drain ${adminToken}`]);
+    const json = done(await bigo(t, 'drain', pod.name, '-n', namespace, '--json'));
+    assert.deepEqual(Object.keys(JSON.parse(json) as object), [
+      'pod',
+      'namespace',
+      'until',
+      'isIdle',
+      'inFlight',
+    ]);
+
+    gateway.says = { state: 'draining', inFlight: 1 };
+    assert.equal((await bigo(t, 'drain', pod.name, '-n', namespace, '--no-wait')).code, 0);
+    gateway.says = 'broken';
+    const broken = await bigo(t, 'drain', pod.name, '-n', namespace, '--timeout', '1s');
+    assert.equal(broken.code, 4);
+    assert.match(
+      broken.stderr,
+      /no answer from chat-gateway-a \(.+\)\n.*kubectl exec chat-gateway-a -- bigo status/,
+    );
   });
 });
 
@@ -166,11 +298,67 @@ function condition(type: string, status: string, reason: string): object {
   };
 }
 
-/** An established resource is served a moment later. */
-async function served(cluster: ControlPlane): Promise<void> {
+const ownAddress = (): string | undefined =>
+  Object.values(networkInterfaces())
+    .flatMap(found => found ?? [])
+    .find(({ internal, family }) => !internal && family === 'IPv4')?.address;
+
+const adminToken = 'token-of-the-admin-port';
+const gatewaySecret: KubeObject = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name: 'chat-gateway-admin', namespace },
+  stringData: { token: adminToken },
+};
+
+function gatewayPod(port: number): KubeObject {
+  const labels = { 'app.kubernetes.io/instance': 'chat', 'app.kubernetes.io/name': 'bigo-gateway' };
+  const secretKeyRef = { name: 'chat-gateway-admin', key: 'token' };
+  const env = [{ name: 'BIGO_GATEWAY_ADMIN_TOKEN', valueFrom: { secretKeyRef } }];
+  const ports = [{ name: 'admin', containerPort: port }];
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'chat-gateway-a', namespace, labels },
+    spec: { nodeName: 'node-1', containers: [{ name: 'gateway', image: 'bigo:0', env, ports }] },
+  };
+}
+
+/** Answers as the admin port of a gateway does, with what the test says. */
+interface PretendGateway {
+  readonly port: number;
+  readonly asked: Set<string>;
+  says: { readonly state: string; readonly inFlight: number } | 'broken';
+}
+
+async function startGateway(t: TestContext, address: string): Promise<PretendGateway> {
+  const asked = new Set<string>();
+  const server = createServer((req, res) => {
+    asked.add(`${req.method} ${req.url} ${String(req.headers['x-api-key'])}`);
+    const { says } = gateway;
+    res.statusCode = says === 'broken' ? 500 : 200;
+    res.end(says === 'broken' ? 'broken' : JSON.stringify({ ...says, queued: 0 }));
+  });
+  await new Promise<void>(resolve => server.listen(0, address, resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const gateway: PretendGateway = { port, asked, says: 'broken' };
+  return gateway;
+}
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   const deadlineMs = Date.now() + servedMsMax;
-  while ((await cluster.admin.send('GET', '/apis/llm.geeper.io/v1alpha1/ollamadeployments')).status !== 200) {
-    if (Date.now() > deadlineMs) assert.fail('the resource is not served');
+  while (!(await isSo())) {
+    if (Date.now() > deadlineMs) assert.fail(`not in ${servedMsMax} ms: ${what}`);
     await sleep(100);
   }
+}
+
+/** An established resource is served a moment later. */
+async function served(cluster: ControlPlane): Promise<void> {
+  const target = '/apis/llm.geeper.io/v1alpha1/ollamadeployments';
+  await until('the resource is served', async () => (await cluster.admin.send('GET', target)).status === 200);
 }

@@ -4,10 +4,11 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Command } from 'commander';
 import { createKubeClient, type KubeClient } from '../../platform/kube/client.ts';
-import { KubeError } from '../../platform/kube/kube-error.ts';
+import { kubeCode, KubeError } from '../../platform/kube/kube-error.ts';
 import { kubeAccess, type KubeAccess } from '../../platform/kube/kubeconfig.ts';
 import type { App } from '../app.ts';
 import { CliError, usageError } from '../exit.ts';
+import { NAMESPACE } from './kinds.ts';
 import { versionInfo } from '../version.ts';
 
 export interface ClusterFlags {
@@ -70,6 +71,14 @@ function kubeconfigFile(app: App, flags: ClusterFlags): string | undefined {
 
 function explained(error: unknown, { server }: KubeAccess): unknown {
   if (!(error instanceof KubeError)) return error;
+  if (error.code === 0 && isDistrust(error.message)) {
+    return new CliError(
+      `the certificate of the API server ${server} is not trusted (${error.message.split(': ').at(-1) ?? ''})`,
+      {
+        next: 'The kubeconfig needs the authority that signed it: `certificate-authority-data` of its cluster.',
+      },
+    );
+  }
   if (error.code === 0) {
     return new CliError(error.message, {
       next: 'Is the cluster running, and is the address right? `kubectl cluster-info` asks the same; --kubeconfig and --context choose another.',
@@ -85,6 +94,12 @@ function explained(error: unknown, { server }: KubeAccess): unknown {
   return new CliError(error.message);
 }
 
+/** Node's words for certificates that nobody it knows has signed, or that are of another name or time. */
+const isDistrust = (message: string): boolean =>
+  /SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET)|CERT_(HAS_EXPIRED|NOT_YET_VALID|UNTRUSTED)|ERR_TLS_CERT/.test(
+    message,
+  );
+
 export function noRights(missing: readonly string[]): CliError {
   return new CliError(`rights are missing:\n  ${missing.join('\n  ')}`, {
     exitCode: CLUSTER_EXIT.noRights,
@@ -94,7 +109,24 @@ export function noRights(missing: readonly string[]): CliError {
 
 /** For commands about one namespace: the flag, else the one of the context. */
 export function namespaceOf(flags: { readonly namespace?: string }, access: KubeAccess): string {
-  return flags.namespace ?? access.namespace;
+  const namespace = flags.namespace ?? access.namespace;
+  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) return namespace;
+  throw usageError(`--namespace: "${namespace}" is no name of a namespace`);
+}
+
+/** For whoever found nothing in a namespace: there may be none of that name. Who may not look at it is told nothing. */
+export async function refuseAbsentNamespace(
+  { client, access }: ClusterSession,
+  namespace: string,
+): Promise<void> {
+  try {
+    await client.get({ kind: NAMESPACE, name: namespace });
+  } catch (error) {
+    if (kubeCode(error) !== 404) return;
+    throw new CliError(`there is no namespace ${namespace} in ${access.server}`, {
+      next: '`kubectl get namespaces` lists them; -n names another.',
+    });
+  }
 }
 
 /** All pages. */

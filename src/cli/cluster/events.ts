@@ -4,7 +4,7 @@ import type { App } from '../app.ts';
 import { addJsonOption } from '../client-flags.ts';
 import { concerns, eventRows, eventTime } from '../core/cluster-text.ts';
 import { tableLines } from '../core/table.ts';
-import { addClusterOptions, listAll, namespaceOf, withCluster } from './access.ts';
+import { addClusterOptions, listAll, namespaceOf, refuseAbsentNamespace, withCluster } from './access.ts';
 import { EVENT } from './kinds.ts';
 import type { NamespaceFlags } from './status.ts';
 
@@ -20,12 +20,13 @@ export function define(command: Command, app: App): void {
 }
 
 async function events(app: App, fleet: string | undefined, flags: NamespaceFlags): Promise<void> {
-  await withCluster(app, flags, async ({ client, access }) => {
-    const namespace = namespaceOf(flags, access);
-    const all = await listAll(client, { kind: EVENT, namespace });
+  await withCluster(app, flags, async session => {
+    const namespace = namespaceOf(flags, session.access);
+    const all = await listAll(session.client, { kind: EVENT, namespace });
     const found = all
       .filter(event => fleet === undefined || concerns(event, fleet))
       .toSorted((a, b) => (eventTime(a) < eventTime(b) ? -1 : 1));
+    if (all.length === 0) await refuseAbsentNamespace(session, namespace);
     if (flags.json === true) return app.terminal.print(JSON.stringify({ events: found }));
     if (found.length === 0) return app.terminal.print(`Nothing happened in namespace ${namespace} lately.`);
     const head = ['AGE', 'TYPE', 'REASON', 'OBJECT', 'MESSAGE'];

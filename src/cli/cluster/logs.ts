@@ -5,7 +5,7 @@ import type { KubeClient } from '../../platform/kube/client.ts';
 import { objectPath, queryText } from '../../platform/kube/paths.ts';
 import type { App } from '../app.ts';
 import { CliError, usageError } from '../exit.ts';
-import { addClusterOptions, listAll, namespaceOf, withCluster } from './access.ts';
+import { addClusterOptions, listAll, namespaceOf, refuseAbsentNamespace, withCluster } from './access.ts';
 import { POD } from './kinds.ts';
 import type { NamespaceFlags } from './status.ts';
 
@@ -53,19 +53,36 @@ async function logs(app: App, fleet: string | undefined, flags: LogFlags): Promi
     sinceSeconds: flags.since === undefined ? undefined : wholeNumber('--since', flags.since),
     follow: flags.follow === true ? true : undefined,
   });
-  await withCluster(app, flags, async ({ client, access }) => {
+  await withCluster(app, flags, async session => {
+    const { client, access } = session;
     const namespace = namespaceOf(flags, access);
     const instance = fleet === undefined ? '' : `,app.kubernetes.io/instance=${fleet}`;
     const labelSelector = `app.kubernetes.io/name=${APPS[component]}${instance}`;
     const pods = await listAll(client, { kind: POD, namespace, labelSelector });
     if (pods.length === 0) {
-      throw new CliError(`there is no ${component} pod in namespace ${namespace}`, {
-        next: '`bigo status -n NAMESPACE` lists the pods.',
+      await refuseAbsentNamespace(session, namespace);
+      const of = fleet === undefined ? '' : ` of a fleet ${fleet}`;
+      throw new CliError(`there is no ${component} pod${of} in namespace ${namespace}`, {
+        next: `\`bigo status -n ${namespace}\` lists the fleets and their pods.`,
       });
     }
     if (pods.length > podsMax) throw usageError(`${pods.length} pods are more than ${podsMax}: name a fleet`);
     const signal = app.interrupted();
-    await Promise.all(pods.map(pod => printLog(app, client, { pod, query, signal })));
+    const read = pods.map(async pod => {
+      try {
+        await printLog(app, client, { pod, query, signal });
+        return undefined;
+      } catch (error) {
+        return error;
+      }
+    });
+    // One pod that cannot be read, because its node is gone, hides the lines of no other.
+    const failures = (await Promise.all(read)).map((error, index) => ({ error, pod: pods[index] }));
+    const failed = failures.filter(({ error }) => error !== undefined);
+    if (failed.length === 0) return;
+    for (const { pod, error } of failed.slice(1))
+      app.terminal.tell(`${pod?.metadata.name}: ${String(error)}`);
+    throw failed[0]?.error;
   });
 }
 

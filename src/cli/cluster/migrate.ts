@@ -26,7 +26,11 @@ Exit codes: 0 done, 1 something must be mended by hand (a comment says what), 64
 async function run(app: App, file: string): Promise<void> {
   const documents = (await readDocuments(app, file, 'Name a file, or pipe YAML in.')).flatMap(itemsOf);
   const found = documents.flatMap(document => migrate(document) ?? []);
-  if (found.length === 0) throw usageError('there is no resource of llm.geeper.io to migrate');
+  if (found.length === 0)
+    throw usageError(
+      'there is no resource of llm.geeper.io to migrate',
+      'Name a file that holds one, or pipe YAML in.',
+    );
   const texts = found.map(({ document, changes }) => {
     const problems = problemsOf(document).map(problem => `mend by hand: ${problem}`);
     if (problems.length > 0) process.exitCode = EXIT.failed;

@@ -7,7 +7,7 @@ import { kubeCode } from '../../platform/kube/kube-error.ts';
 import { type Change, changeOf, obstacle, type Pair } from '../core/installed.ts';
 import { CliError } from '../exit.ts';
 import { CLUSTER_EXIT, listAll, noRights } from './access.ts';
-import { ACCESS_REVIEW, INSTALLED_KINDS, installedKindOf, nameOf, ROLES } from './kinds.ts';
+import { ACCESS_REVIEW, INSTALLED_KINDS, installedKindOf, nameOf, NAMESPACE, ROLES } from './kinds.ts';
 
 export interface PutOptions {
   /** Take over what belongs to somebody else, and go back behind a newer version. */
@@ -35,6 +35,7 @@ export async function put(
   options: PutOptions,
 ): Promise<Change[]> {
   if (!options.takesOver) refuseObstacles(pairs);
+  await refuseAbsentNamespaces(client, pairs);
   const changes = pairs.map(changeOf);
   await refuseWithoutRights(client, changes);
   for (const change of changes) {
@@ -45,14 +46,31 @@ export async function put(
 }
 
 async function write(client: KubeClient, object: KubeObject): Promise<void> {
+  await client.apply(installedKindOf(object), object, { fieldManager: INSTALLER, force: true });
+}
+
+/** Those that this installation makes itself need not be there yet. */
+async function refuseAbsentNamespaces(client: KubeClient, pairs: readonly Pair[]): Promise<void> {
+  const made = pairs.flatMap(({ object }) => (object.kind === 'Namespace' ? [object.metadata.name] : []));
+  const wanted = pairs.flatMap(({ object, live }) =>
+    live === undefined ? (object.metadata.namespace ?? []) : [],
+  );
+  const asked = [...new Set(wanted)].filter(name => !made.includes(name));
+  const found = await Promise.all(asked.map(async name => ({ name, isThere: await isThere(client, name) })));
+  const absent = found.filter(({ isThere }) => !isThere).map(({ name }) => name);
+  if (absent.length === 0) return;
+  throw new CliError(`nothing was changed, for there is no namespace ${absent.join(', ')}`, {
+    next: absent.map(name => `kubectl create namespace ${name}`).join('; '),
+  });
+}
+
+/** Who may not look at namespaces is believed. */
+async function isThere(client: KubeClient, name: string): Promise<boolean> {
   try {
-    await client.apply(installedKindOf(object), object, { fieldManager: INSTALLER, force: true });
+    await client.get({ kind: NAMESPACE, name });
+    return true;
   } catch (error) {
-    const { namespace } = object.metadata;
-    if (kubeCode(error) !== 404 || namespace === undefined) throw error;
-    throw new CliError(`the namespace ${namespace} is not there`, {
-      next: `kubectl create namespace ${namespace}`,
-    });
+    return kubeCode(error) !== 404;
   }
 }
 

@@ -2,25 +2,38 @@
 import type { Command } from 'commander';
 import type { KubeClient } from '../../platform/kube/client.ts';
 import { kubeCode } from '../../platform/kube/kube-error.ts';
-import type { KubeKind } from '../../platform/kube/paths.ts';
+import type { KubeKind, KubeRef } from '../../platform/kube/paths.ts';
 import type { App } from '../app.ts';
 import { CliError, usageError } from '../exit.ts';
-import { addClusterOptions, CLUSTER_EXIT_TEXT, namespaceOf, withCluster } from './access.ts';
+import {
+  addClusterOptions,
+  CLUSTER_EXIT,
+  CLUSTER_EXIT_TEXT,
+  namespaceOf,
+  refuseAbsentNamespace,
+  withCluster,
+} from './access.ts';
 import { DEPLOYMENT, FLEET, STATEFUL_SET } from './kinds.ts';
 import type { NamespaceFlags } from './status.ts';
+import { timeMs, until } from './until.ts';
 
 export function define(command: Command, app: App): void {
   addClusterOptions(command)
     .argument('<fleet>', 'name of the OllamaDeployment, or of the workload of a plain profile')
     .argument('<replicas>', 'number of Ollama pods')
     .option('-n, --namespace <name>', 'default: the one of the context')
+    .option('--wait', 'wait until so many pods are ready and the others are gone')
+    .option('--timeout <time>', 'with --wait: at most so long', '10m')
     .addHelpText(
       'after',
-      `\nExample:\n  $ bigo scale my-fleet 3 -n ml\n\nPods that go finish their streams first. ${CLUSTER_EXIT_TEXT}`,
+      `\nExamples:\n  $ bigo scale my-fleet 3 -n ml\n  $ bigo scale my-fleet 1 -n ml --wait --timeout 30m\n\nPods that go finish their streams first. ${CLUSTER_EXIT_TEXT}`,
     )
-    .action((fleet: string, replicas: string, flags: NamespaceFlags) =>
-      scale(app, { fleet, replicas }, flags),
-    );
+    .action((fleet: string, replicas: string, flags: ScaleFlags) => scale(app, { fleet, replicas }, flags));
+}
+
+interface ScaleFlags extends NamespaceFlags {
+  readonly wait?: boolean;
+  readonly timeout: string;
 }
 
 interface Wish {
@@ -28,18 +41,27 @@ interface Wish {
   readonly replicas: string;
 }
 
-async function scale(app: App, { fleet, replicas }: Wish, flags: NamespaceFlags): Promise<void> {
+async function scale(app: App, { fleet, replicas }: Wish, flags: ScaleFlags): Promise<void> {
   const count = /^\d{1,3}$/.test(replicas) ? Number(replicas) : undefined;
   if (count === undefined) throw usageError(`"${replicas}" is no number of pods`);
-  await withCluster(app, flags, async ({ client, access }) => {
+  const msMax = timeMs('--timeout', flags.timeout);
+  await withCluster(app, flags, async session => {
+    const { client, access } = session;
     const namespace = namespaceOf(flags, access);
     for (const kind of [FLEET, STATEFUL_SET, DEPLOYMENT]) {
       const before = await scaled(client, { kind, namespace, name: fleet }, count);
-      if (before !== undefined)
-        return app.terminal.print(`${kind.kind} ${namespace}/${fleet}: ${before} -> ${count} pods`);
+      if (before === undefined) continue;
+      app.terminal.print(`${kind.kind} ${namespace}/${fleet}: ${before} -> ${count} pods`);
+      const set =
+        kind === FLEET
+          ? { kind: STATEFUL_SET, namespace, name: `${fleet}-ollama` }
+          : { kind, namespace, name: fleet };
+      if (flags.wait === true) await untilScaled(app, client, { set, count, msMax });
+      return;
     }
+    await refuseAbsentNamespace(session, namespace);
     throw new CliError(`there is no fleet ${fleet} in namespace ${namespace}`, {
-      next: '`bigo status -n NAMESPACE` lists the fleets.',
+      next: `\`bigo status -n ${namespace}\` lists the fleets.`,
     });
   });
 }
@@ -55,6 +77,58 @@ async function scaled(
     const live = (await client.get(target)) as unknown as { readonly spec?: { readonly replicas?: number } };
     await client.merge(target, { spec: { replicas } }, 'bigo-scale');
     return live.spec?.replicas ?? 0;
+  } catch (error) {
+    if (kubeCode(error) === 404) return undefined;
+    throw error;
+  }
+}
+
+interface Workload {
+  readonly metadata: { readonly generation?: number };
+  readonly spec?: { readonly replicas?: number };
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly replicas?: number;
+    readonly readyReplicas?: number;
+  };
+}
+
+/** Of a fleet the operator scales the set: until it did, the set still wants as many as before. */
+async function untilScaled(
+  app: App,
+  client: KubeClient,
+  { set, count, msMax }: { readonly set: KubeRef; readonly count: number; readonly msMax: number },
+): Promise<void> {
+  const { seen, isDone } = await until({
+    look: async () => ((await find(client, set)) ?? { metadata: {} }) as Workload,
+    isDone: live => isScaled(live, count),
+    text: live => podsText(live, count),
+    onText: text => app.terminal.tell(text),
+    msMax,
+    signal: app.interrupted(),
+  });
+  if (isDone) return app.terminal.print(podsText(seen, count));
+  throw new CliError(`not scaled after ${Math.round(msMax / 1000)} s: ${podsText(seen, count)}`, {
+    exitCode: CLUSTER_EXIT.notReady,
+    next: `It goes on by itself. \`bigo status -n ${set.namespace ?? ''}\` names what is wrong.`,
+  });
+}
+
+function isScaled({ metadata, spec, status = {} }: Workload, count: number): boolean {
+  const { observedGeneration = 0, replicas = 0, readyReplicas = 0 } = status;
+  const isSeen = observedGeneration >= (metadata.generation ?? Number.POSITIVE_INFINITY);
+  return isSeen && spec?.replicas === count && replicas === count && readyReplicas === count;
+}
+
+function podsText({ status = {} }: Workload, count: number): string {
+  const { replicas = 0, readyReplicas = 0 } = status;
+  const leaving = replicas > count ? `, ${replicas - count} are on their way out` : '';
+  return `${Math.min(readyReplicas, count)} of ${count} pods are ready${leaving}`;
+}
+
+async function find(client: KubeClient, ref: KubeRef): Promise<unknown> {
+  try {
+    return await client.get(ref);
   } catch (error) {
     if (kubeCode(error) === 404) return undefined;
     throw error;

@@ -1,5 +1,4 @@
 // Waits until the operator runs, and says what keeps it from running. Never changes anything.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject } from '../../api/kube-object.ts';
 import { OPERATOR_NAMESPACE } from '../../api/operator-settings.ts';
 import { OPERATOR_APP } from '../../operator/core/names.ts';
@@ -9,8 +8,7 @@ import { podTrouble, type RolloutStatus, rolloutState } from '../core/rollout.ts
 import { CliError } from '../exit.ts';
 import { CLUSTER_EXIT } from './access.ts';
 import { DEPLOYMENT, POD } from './kinds.ts';
-
-const pollMs = 500;
+import { until } from './until.ts';
 
 export interface WaitOptions {
   readonly secondsMax: number;
@@ -19,16 +17,16 @@ export interface WaitOptions {
 }
 
 export async function untilRunning(client: KubeClient, options: WaitOptions): Promise<void> {
-  const deadlineMs = performance.now() + options.secondsMax * 1000;
   const ref = { kind: DEPLOYMENT, namespace: OPERATOR_NAMESPACE, name: OPERATOR_DEPLOYMENT };
-  for (;;) {
-    const live = (await client.get(ref)) as unknown as RolloutStatus;
-    const state = rolloutState(live);
-    if (state.isDone) return;
-    options.onState(state.text);
-    if (performance.now() >= deadlineMs) break;
-    await sleep(pollMs, undefined, { signal: options.signal });
-  }
+  const { isDone } = await until({
+    look: async () => rolloutState((await client.get(ref)) as unknown as RolloutStatus),
+    isDone: state => state.isDone,
+    text: state => state.text,
+    onText: options.onState,
+    msMax: options.secondsMax * 1000,
+    signal: options.signal,
+  });
+  if (isDone) return;
   const pods = await client.list(
     { kind: POD, namespace: OPERATOR_NAMESPACE, labelSelector: `app.kubernetes.io/name=${OPERATOR_APP}` },
     { limit: 20 },

@@ -126,14 +126,14 @@ function itemDifference(
   const key = Object.keys(owned)
     .filter(candidate => candidate.startsWith('k:') && hasKey(item, itemKey(candidate)))
     .toSorted((a, b) => exactness(item, b) - exactness(item, a))[0];
-  const where = `${path.join('.')}[${key?.slice(2) ?? 'new'}]`;
-  if (key === undefined) return where;
+  if (key === undefined) return `${path.join('.')}[new]`;
   const fields = itemKey(key);
+  const at = [...path.slice(0, -1), `${path.at(-1) ?? ''}[${Object.values(fields).join(' ')}]`];
   const there = live.find(candidate => isAt(candidate, fields));
-  if (there === undefined) return where;
+  if (there === undefined) return at.join('.');
   const below = child(owned, key);
   return mapDifference(item as Fields, there as Fields, {
-    path: [...path, where],
+    path: at,
     owned: below === undefined || isWhole(below) ? undefined : below,
   });
 }

@@ -1,11 +1,12 @@
 // The Kubernetes API as BigO uses it: read, list in pages, watch, apply, update, delete. Each call is one request, but for one repeat after 401.
 // Never caches, retries or waits: that belongs to the reflector and the queue.
-import { Agent, request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { KubeObject } from '../../api/kube-object.ts';
 import { credentialsOf, type Credentials } from './credentials.ts';
 import { KubeError, type KubeStatus, retryAfterMs, unreachable } from './kube-error.ts';
 import type { KubeAccess } from './kubeconfig.ts';
 import { collectionPath, type KubeKind, type KubeRef, objectPath, queryText } from './paths.ts';
+import { Agent, request } from '../undici.ts';
 import { readWatch, type WatchEvent } from './watch-stream.ts';
 
 export interface KubeScope {
@@ -59,8 +60,8 @@ export interface KubeClient {
   /** Merge patch, for single fields of objects that we do not own. */
   merge(ref: KubeRef, patch: object, fieldManager: string, subresource?: string): Promise<KubeObject>;
   delete(ref: KubeRef, options: DeleteOptions): Promise<void>;
-  /** GET of a path that is no object, e.g. `/apis/GROUP/VERSION`. */
-  getPath(path: string): Promise<unknown>;
+  /** GET of a path that is no object, e.g. `/apis/GROUP/VERSION`; more headers are for what the API server passes on. */
+  getPath(path: string, headers?: Readonly<Record<string, string>>): Promise<unknown>;
   /** GET of a path whose answer is text without end, such as the log of a pod. */
   streamPath(path: string, signal: AbortSignal): AsyncIterable<string>;
   close(): Promise<void>;
@@ -81,6 +82,7 @@ interface Call {
   readonly path: string;
   readonly body?: unknown;
   readonly contentType?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
@@ -127,7 +129,8 @@ export function createKubeClient(access: KubeAccess, options: KubeClientOptions)
       };
       await wire.json({ method: 'DELETE', path: objectPath(ref), body });
     },
-    getPath: path => wire.json({ method: 'GET', path }),
+    getPath: (path, headers) =>
+      wire.json({ method: 'GET', path, ...(headers === undefined ? {} : { headers }) }),
     streamPath: (path, signal) => wire.stream({ method: 'GET', path, signal }),
     close: () => wire.agent.destroy(),
   };
@@ -232,14 +235,14 @@ class Wire {
   private async send(call: Call): Promise<Dispatcher.ResponseData> {
     const authorization = await this.credentials.header();
     try {
-      return await request(this.access.server + call.path, {
-        dispatcher: this.agent,
+      return await request(this.agent, this.access.server + call.path, {
         method: call.method,
         headers: {
           accept: 'application/json',
           'user-agent': this.options.userAgent,
           ...(authorization === undefined ? {} : { authorization }),
           ...(call.body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
+          ...call.headers,
         },
         body: call.body === undefined ? null : JSON.stringify(call.body),
         ...(call.signal === undefined ? {} : { signal: call.signal }),

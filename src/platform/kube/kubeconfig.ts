@@ -42,7 +42,7 @@ export function kubeAccess(input: {
   if (inCluster !== undefined) return inCluster;
   throw new BigoError(
     'no_cluster',
-    'No Kubernetes cluster is named, and this is not a pod with a service account.',
+    'No Kubernetes cluster is named: there is no kubeconfig, and this is not a pod with a service account.',
   );
 }
 
@@ -103,7 +103,7 @@ function readConfig(file: string): Fields {
     const config: unknown = parse(readFileSync(file, 'utf8'));
     if (typeof config === 'object' && config !== null) return config as Fields;
   } catch (error) {
-    throw badConfig(file, (error as Error).message);
+    throw badConfig(file, firstLine((error as Error).message));
   }
   throw badConfig(file, 'it is empty');
 }
@@ -140,6 +140,9 @@ function text(value: unknown): string | undefined {
 function present<Key extends string>(key: Key, value: string | undefined): { [K in Key]?: string } {
   return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: string };
 }
+
+/** The rest of an error of YAML shows the text again, which may hold a token. */
+const firstLine = (text: string): string => (text.split('\n')[0] ?? '').replace(/:$/, '');
 
 function badConfig(file: string, why: string): BigoError {
   return new BigoError('bad_kubeconfig', `The kubeconfig ${file} cannot be used: ${why}.`);
