@@ -17,11 +17,33 @@ export function define(command: Command, app: App): void {
   command
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  $ bigo version --json')
-    .action(options => {
+    .action(async options => {
       const info = versionInfo(app.env);
-      if (options.json === true) return app.terminal.print(JSON.stringify(info));
+      const spoken = await spokenVersions();
+      if (options.json === true) return app.terminal.print(JSON.stringify({ ...info, ...spoken }));
       app.terminal.print(`bigo ${info.version} (commit ${info.commit}, Node ${info.node}, ${info.platform})`);
+      app.terminal.print(
+        `resource ${spoken.resource}, admin API ${spoken.adminApi}, tested with Ollama ${spoken.ollama}`,
+      );
     });
+}
+
+interface SpokenVersions {
+  /** Of the custom resource that the operator reads. */
+  readonly resource: string;
+  /** Where all paths of the gateways' own API begin. */
+  readonly adminApi: string;
+  /** What a resource without a tag of its own gets. */
+  readonly ollama: string;
+}
+
+/** Loaded when asked for: the resource's schema would slow every other command down. */
+async function spokenVersions(): Promise<SpokenVersions> {
+  const [{ API_VERSION }, { TESTED_OLLAMA_TAG }] = await Promise.all([
+    import('../api/ollama-deployment/resource.ts'),
+    import('../api/operator-settings.ts'),
+  ]);
+  return { resource: API_VERSION, adminApi: '/bigo/v1', ollama: TESTED_OLLAMA_TAG };
 }
 
 export function versionInfo(env: Environment): VersionInfo {

@@ -2,7 +2,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
 import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BigoError } from '../api/errors.ts';
 import { modelKey } from '../api/names.ts';
 import type { Identity } from './exchange.ts';

@@ -1,6 +1,6 @@
 // One request to the manager's API, read and checked, and the ways to answer it. Never reads more of a body than its route allows.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { BigoError, ERRORS } from '../api/errors.ts';
 import { BODY_BYTES_MAX, type ApiRoute } from './core/routes.ts';
 import type { Caller } from './types.ts';

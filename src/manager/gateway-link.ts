@@ -5,7 +5,7 @@ import { HttpFailure } from '../platform/http-failure.ts';
 import { Fleet, GatewaySettings, RequestRows, UsagePage, WhoAmI } from './core/wire.ts';
 import type { RequestRow } from './core/wire.ts';
 import type { Credentials, GatewayAddress } from './types.ts';
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 const answerBytesMax = 32 * 1024 * 1024;
 const lineBytesMax = 32 * 1024 * 1024;

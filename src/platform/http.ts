@@ -1,8 +1,9 @@
 // A small client for asking backends: JSON answers and NDJSON streams, each with limits in time and bytes, and abort.
 // Never used on the path of a client's inference bytes, never follows a redirect, never reads a proxy setting.
 import type { Readable } from 'node:stream';
-import { Agent, request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { failureOf, HttpFailure } from './http-failure.ts';
+import { Agent, request } from './undici.ts';
 
 /** A BackendSpec is one. */
 export interface HttpTarget {
@@ -108,8 +109,7 @@ async function open(
   wanted: HttpRequest,
   watch: Watch,
 ): Promise<Dispatcher.ResponseData> {
-  const answer = await request(target.url + wanted.path, {
-    dispatcher: agent,
+  const answer = await request(agent, target.url + wanted.path, {
     method: wanted.method,
     headers: {
       ...(typeof wanted.body === 'string' ? { 'content-type': 'application/json' } : {}),

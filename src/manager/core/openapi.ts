@@ -1,5 +1,5 @@
 // The OpenAPI document, made of the route table and its schemas. Never written by hand, so it cannot differ from the server.
-import { z } from 'zod';
+import * as z from 'zod';
 import { API_ROUTES, BODY_BYTES_MAX, type ApiRoute } from './routes.ts';
 import { ErrorAnswer } from './schemas.ts';
 

@@ -1,5 +1,5 @@
 // Every route of the manager's API: one table for the server, the OpenAPI document and the tests. Never holds a handler.
-import type { z } from 'zod';
+import type * as z from 'zod';
 import * as schemas from './schemas.ts';
 
 /** open = nobody is asked for a key; user = any key; admin = a key with the admin role. Without keys everybody is admin. */

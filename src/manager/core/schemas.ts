@@ -1,6 +1,6 @@
 // What callers send to the manager and what it answers, as schemas: checked at run time and shown as OpenAPI.
 // Never holds a rule that a schema cannot say.
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseModelName } from '../../api/names.ts';
 
 const modelNameCharsMax = 600;

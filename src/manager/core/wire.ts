@@ -1,5 +1,5 @@
 // What the manager reads of a gateway's answers. Never trusts a field to be there: the gateway may be another version.
-import { z } from 'zod';
+import * as z from 'zod';
 
 const text = z.string().catch('');
 const count = z.number().catch(0);
