@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { ownProcessor, type Processor } from './processors.ts';
 import { writeTar, type TarEntry } from './tar.ts';
 
 /** Files by their place in the image; a value is a file or folder of this machine, or a text to be written. */
@@ -17,9 +18,13 @@ export interface Image {
   readonly user?: string;
   readonly ports?: readonly number[];
   readonly labels?: Readonly<Record<string, string>>;
+  /** Absent = this machine's. */
+  readonly processor?: Processor;
+  /** RFC 3339; absent = nothing is said. */
+  readonly created?: string;
 }
 
-interface MadeLayer {
+export interface MadeLayer {
   readonly digest: string;
   readonly name: string;
   readonly file: string;
@@ -49,9 +54,17 @@ export async function writeArchive(archive: string, images: readonly Image[]): P
   }
 }
 
+/** Named by its digest, as docker archives want it. */
 function configOf(image: Image, layers: readonly MadeLayer[]): TarEntry {
+  const bytes = configBytes(image, layers);
+  const name = createHash('sha256').update(bytes).digest('hex');
+  return { path: `${name}.json`, mode: 0o644, content: { bytes } };
+}
+
+export function configBytes(image: Image, layers: readonly MadeLayer[]): Buffer {
   const config = JSON.stringify({
-    architecture: process.arch === 'x64' ? 'amd64' : process.arch,
+    architecture: image.processor ?? ownProcessor(),
+    ...(image.created === undefined ? {} : { created: image.created }),
     os: 'linux',
     config: {
       Entrypoint: image.entrypoint,
@@ -65,15 +78,10 @@ function configOf(image: Image, layers: readonly MadeLayer[]): TarEntry {
     // Without this line two tags of the same content would be one image.
     history: layers.map(() => ({ created_by: image.name })),
   });
-  const bytes = Buffer.from(config);
-  return {
-    path: `${createHash('sha256').update(bytes).digest('hex')}.json`,
-    mode: 0o644,
-    content: { bytes },
-  };
+  return Buffer.from(config);
 }
 
-async function writeLayer(work: string, layer: Layer, index: number): Promise<MadeLayer> {
+export async function writeLayer(work: string, layer: Layer, index: number): Promise<MadeLayer> {
   const name = `layer-${index}.tar`;
   const file = path.join(work, name);
   return { digest: await writeTar(file, await layerEntries(layer)), name, file };

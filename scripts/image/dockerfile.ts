@@ -1,5 +1,10 @@
 // image/Dockerfile as text, written from the same list as the archive. Never says what is in the image: contents.ts does.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { root } from '../check/source.ts';
 import { imageStart } from './contents.ts';
+
+const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string };
 
 const quoted = (words: readonly string[]): string => JSON.stringify([...words]).replaceAll('","', '", "');
 const pairs = (values: Readonly<Record<string, string>>): string[] =>
@@ -7,6 +12,7 @@ const pairs = (values: Readonly<Record<string, string>>): string[] =>
 
 export function dockerfile(): string {
   const { entrypoint, command, env, user, ports, labels } = imageStart;
+  const all = { ...labels, 'org.opencontainers.image.version': version };
   return `# BigO's image. Written by \`npm run docs\` from scripts/image/contents.ts: change that.
 # docker buildx build --platform linux/amd64,linux/arm64 -f image/Dockerfile -t bigo .
 ARG BUILD_IMAGE=node:24-bookworm-slim
@@ -18,8 +24,9 @@ COPY . .
 RUN npm run image -- --commit "\${COMMIT}" --folder /image
 
 FROM scratch
+ARG COMMIT=unknown
 COPY --from=build /image /
-LABEL ${pairs(labels).join(' \\\n  ')}
+LABEL ${pairs(all).join(' \\\n  ')} \\\n  org.opencontainers.image.revision="\${COMMIT}"
 ENV ${pairs(env).join(' ')}
 USER ${user}
 EXPOSE ${ports.join(' ')}

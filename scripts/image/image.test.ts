@@ -1,13 +1,23 @@
 // The image: the same bytes every time, and files as a container runtime wants them.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { writeArchive, type Image, type Layer } from './archive.ts';
-import { imageStart } from './contents.ts';
+import { gunzipSync } from 'node:zlib';
+import { skipUnless } from '../../test/tools/parts.ts';
+import { bundle } from '../build/bundle.ts';
+import type { Component, Sbom } from '../build/sbom.ts';
+import { layerEntries, writeArchive, type Image, type Layer } from './archive.ts';
+import { imageStart, imageWithSbom } from './contents.ts';
 import { dockerfile } from './dockerfile.ts';
+import { readElf, type Elf } from './elf.ts';
+import { writeOci } from './oci.ts';
+import { ownProcessor, processors, type Processor } from './processors.ts';
+
+const noOther = await skipUnless('other-processor');
 
 async function folderOf(t: TestContext): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'bigo-image-test-'));
@@ -64,3 +74,95 @@ test('the program starts as a user that is not root, in the Dockerfile and in th
   assert.match(imageStart.user, /^[1-9]\d*:[1-9]\d*$/);
   assert.match(dockerfile(), new RegExp(`^USER ${imageStart.user}$`, 'm'));
 });
+
+/** By path, for every file of the image that is a program or a library. */
+async function programsOf({ layers }: Image): Promise<Map<string, Elf>> {
+  const programs = new Map<string, Elf>();
+  for (const { path: name, content } of (await Promise.all(layers.map(layerEntries))).flat()) {
+    if (content === undefined || !('file' in content)) continue;
+    const elf = readElf(await readFile(content.file));
+    if (elf !== undefined) programs.set(`/${name}`, elf);
+  }
+  return programs;
+}
+
+function assertComplete(programs: ReadonlyMap<string, Elf>, processor: Processor): void {
+  const names = [...programs.keys()].map(file => path.basename(file));
+  for (const file of ['/usr/local/bin/node', '/bin/sh']) assert.ok(programs.has(file), `${file} is missing`);
+  for (const [file, { machine, loader, libraries }] of programs) {
+    assert.equal(machine, processors[processor].elfMachine, `${file} is for another processor`);
+    if (loader !== undefined) assert.ok(programs.has(loader), `${file} wants ${loader}`);
+    for (const library of libraries) assert.ok(names.includes(library), `${file} wants ${library}`);
+  }
+}
+
+test('every program of the image is for its processor and finds its libraries; the list of contents has them', async t => {
+  const stamp = { version: '1.2.3', commit: 'abc', time: '2026-01-02T03:04:05Z' };
+  const folder = path.dirname(await bundle(path.join(await folderOf(t), 'parts'), stamp, 'parts'));
+  const { image, sbom } = await imageWithSbom({ folder, stamp, processor: ownProcessor() });
+  const programs = await programsOf(image);
+  assertComplete(programs, ownProcessor());
+  const { components } = JSON.parse(sbom) as Sbom;
+  const listed = (name: string): Component | undefined => components.find(one => one.name === name);
+  for (const file of [...programs.keys(), '/app/main.mjs', '/usr/local/bin/bigo'])
+    assert.match(listed(file)?.hashes?.[0]?.content ?? '', /^[0-9a-f]{64}$/, file);
+  assert.equal(listed('node')?.version, process.versions.node);
+  assert.match(listed('zod')?.purl ?? '', /^pkg:npm\/zod@\d/);
+  assert.equal(listed('typescript'), undefined);
+  assert.equal(image.labels?.['org.opencontainers.image.revision'], 'abc');
+  assert.equal(image.labels?.['org.opencontainers.image.created'], image.created);
+});
+
+test(
+  'an image for another processor has its programs, and both lie in one index',
+  { skip: noOther },
+  async t => {
+    const stamp = { version: '1.2.3', commit: 'abc' };
+    const work = await folderOf(t);
+    const folder = path.dirname(await bundle(path.join(work, 'parts'), stamp, 'parts'));
+    const other: Processor = ownProcessor() === 'amd64' ? 'arm64' : 'amd64';
+    const { image, sbom } = await imageWithSbom({ folder, stamp, processor: other });
+    assertComplete(await programsOf(image), other);
+    assert.match(sbom, new RegExp(`pkg:deb/debian/libc6@[^"]*arch=${other}`));
+    const small = (processor: Processor): Image => ({
+      ...image,
+      processor,
+      layers: [{ '/etc/processor': { text: processor } }],
+    });
+    const archive = path.join(work, 'image.tar');
+    const digest = await writeOci(archive, [small('amd64'), small('arm64')]);
+    assert.equal(await writeOci(archive, [small('amd64'), small('arm64')]), digest);
+    execFileSync('tar', ['-C', work, '-xf', archive]);
+    const read = async (blob: string): Promise<Buffer> =>
+      readFile(path.join(work, 'blobs', ...blob.split(':')));
+    const { manifests } = JSON.parse((await read(digest)).toString()) as OciIndex;
+    assert.deepEqual(
+      manifests.map(({ platform }) => `${platform.os}/${platform.architecture}`),
+      ['linux/amd64', 'linux/arm64'],
+    );
+    for (const { digest: blob, platform } of manifests) {
+      const { config, layers } = JSON.parse((await read(blob)).toString()) as OciManifest;
+      const told = JSON.parse((await read(config.digest)).toString()) as OciConfig;
+      assert.equal(told.architecture, platform.architecture);
+      const plain = gunzipSync(await read(layers[0]?.digest ?? ''));
+      assert.equal(told.rootfs.diff_ids[0], `sha256:${createHash('sha256').update(plain).digest('hex')}`);
+    }
+  },
+);
+
+interface OciIndex {
+  readonly manifests: readonly {
+    readonly digest: string;
+    readonly platform: { readonly os: string; readonly architecture: string };
+  }[];
+}
+
+interface OciManifest {
+  readonly config: { readonly digest: string };
+  readonly layers: readonly { readonly digest: string }[];
+}
+
+interface OciConfig {
+  readonly architecture: string;
+  readonly rootfs: { readonly diff_ids: readonly string[] };
+}

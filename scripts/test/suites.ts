@@ -34,7 +34,7 @@ export const suites: readonly Suite[] = [
     name: 'unit',
     about: 'every part by itself; tests lie beside the code',
     files: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts', 'test/golden/**/*.test.ts'],
-    needs: [],
+    needs: ['other-processor'],
     budgetSeconds: 90,
     filesAtOnce: 2,
     testSecondsMax: 60,

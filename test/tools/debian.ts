@@ -23,8 +23,8 @@ function apt(args: readonly string[], cwd?: string): Command {
 }
 
 /** Package lists of our own, so that neither root nor a fresh `apt-get update` is asked for. */
-async function ownLists(): Promise<string[]> {
-  const state = path.join(toolsFolder(), 'apt');
+async function ownLists(architecture: string | undefined): Promise<string[]> {
+  const state = path.join(toolsFolder(), architecture === undefined ? 'apt' : `apt-${architecture}`);
   await mkdir(path.join(state, 'state', 'lists', 'partial'), { recursive: true });
   await mkdir(path.join(state, 'cache', 'archives', 'partial'), { recursive: true });
   return [
@@ -36,14 +36,21 @@ async function ownLists(): Promise<string[]> {
     'Dir::State::status=/var/lib/dpkg/status',
     '-o',
     'APT::Sandbox::User=root',
+    ...(architecture === undefined
+      ? []
+      : ['-o', `APT::Architecture=${architecture}`, '-o', `APT::Architectures=${architecture}`]),
   ];
 }
 
-/** Downloads the packages and lays their files under `into`, as they would lie under /. */
-export async function unpackDebian(packages: readonly string[], into: string): Promise<void> {
+/** Downloads the packages and lays their files under `into`, as they would lie under /; for this machine's processor, or another. */
+export async function unpackDebian(
+  packages: readonly string[],
+  into: string,
+  architecture?: 'amd64' | 'arm64',
+): Promise<void> {
   await mkdir(into, { recursive: true });
   await withLock('apt', async () => {
-    const lists = await ownLists();
+    const lists = await ownLists(architecture);
     await runLogged(apt([...lists, 'update', '-qq']));
     await runLogged(apt([...lists, 'download', '-qq', ...packages], into));
   });

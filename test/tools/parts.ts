@@ -21,6 +21,7 @@ import {
   installedCheckov,
   type ManifestTool,
 } from './manifest-tools.ts';
+import { fetchOther, otherDebianMark } from './other-processor.ts';
 import { fetchModuleFiles, modulesFolder, type ModuleCollection } from './module-files.ts';
 
 export const partNames = [
@@ -40,6 +41,7 @@ export const partNames = [
   'foreign-kinds',
   'compose-schema',
   'containerd',
+  'other-processor',
 ] as const;
 export type PartName = (typeof partNames)[number];
 
@@ -196,6 +198,13 @@ export const parts: Readonly<Record<PartName, Part>> = {
   'foreign-kinds': modulePart('foreign-kinds'),
   'compose-schema': modulePart('compose-schema'),
   containerd,
+  'other-processor': {
+    variable: 'BIGO_OTHER_PROCESSOR',
+    cost: 'Node and C libraries for the other processor, 55 MB from npm and Debian',
+    onlyCache: true,
+    look: () => readable(otherDebianMark()),
+    add: fetchOther,
+  },
 };
 
 /** The file of a part (a program, or the model), or undefined when this machine does not have it. */

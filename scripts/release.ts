@@ -1,0 +1,38 @@
+// `npm run release`: everything that a release hands out, in dist/release/, with lists of contents and checksums. Never publishes anything.
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { stampOf } from './build/bundle.ts';
+import { makeRelease } from './build/release.ts';
+import { root } from './check/source.ts';
+import { isProcessor, processors } from './image/processors.ts';
+
+const usage = `Usage: npm run release -- [--folder FOLDER] [--platform LIST]
+
+  --folder FOLDER  default dist/release; emptied first
+  --platform LIST  of the image; default linux/amd64,linux/arm64`;
+
+async function main(): Promise<void> {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ options: { folder: text, platform: text, help: { type: 'boolean' } } });
+  if (values.help === true) return console.log(usage);
+  const wanted = values.platform?.split(',').map(one => one.replace(/^linux\//, ''));
+  const chosen = (wanted ?? Object.keys(processors)).filter(isProcessor);
+  if (chosen.length !== (wanted ?? chosen).length) throw new Error(`--platform ${values.platform}\n${usage}`);
+  const stamp = await stampOf();
+  if (stamp.commit.endsWith('-dirty'))
+    console.error('note: files differ from the commit, and the release says so: commit them first.');
+  const folder = path.resolve(values.folder ?? path.join(root, 'dist', 'release'));
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const { sums, digest } = await makeRelease(folder, { stamp, chosen });
+  await writeFile(path.join(folder, 'SHA256SUMS'), sums);
+  console.log(`${folder}:\n${sums}image: ${digest}`);
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(`The release could not be made: ${(error as Error).message}`);
+  process.exitCode = 1;
+}
