@@ -19,16 +19,20 @@ import {
 
 export function problemsOf(observed: Observed): Problem[] {
   const components = COMPONENTS.filter(component => isEnabled(observed, component));
+  const claims = claimProblems(observed);
+  // Its pod has no node because of it, so it is named first: the first problem gives the condition its reason.
+  const isCause = ({ reason }: Problem): boolean => reason === 'NoStorageClass';
   return [
     ...observed.problems,
     ...components.flatMap(component => workloadProblems(observed, component)),
+    ...claims.filter(isCause),
     ...components.flatMap(component => {
       return podsOf(observed, component).flatMap(pod => {
         const found = isLeftOver(observed, component, pod) ? undefined : podProblem(pod);
         return found === undefined ? [] : [{ ...found, component }];
       });
     }),
-    ...claimProblems(observed),
+    ...claims.filter(problem => !isCause(problem)),
   ];
 }
 

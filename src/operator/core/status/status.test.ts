@@ -213,6 +213,9 @@ test('a claim that cannot be bound says what it lacks', () => {
     });
   assert.deepEqual(reasons(at(undefined, false), 'Degraded'), ['True NoStorageClass']);
   assert.deepEqual(reasons(at('slow', true), 'Degraded'), ['True NoStorageClass']);
+  const homeless = { conditions: [{ type: 'PodScheduled', status: 'False', message: 'unbound claims' }] };
+  const both = { ...at(undefined, false), pods: [pod('chat-ollama-0', homeless)] };
+  assert.deepEqual(reasons(both, 'Degraded'), ['True NoStorageClass'], 'the cause, not what comes of it');
   assert.deepEqual(reasons(at('fast', false), 'Degraded'), ['True ClaimPending']);
 });
 
