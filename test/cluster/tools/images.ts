@@ -92,7 +92,7 @@ export async function fakeOllamaImages(folder: string, flags = ''): Promise<Imag
 /** BigO's own image as a release makes it, built from this checkout. */
 export async function bigoImage(folder: string): Promise<Image> {
   const stamp = await stampOf();
-  const file = await bundle(path.join(folder, 'bigo-bundle'), stamp);
+  const file = await bundle(path.join(folder, 'bigo-bundle'), stamp, 'parts');
   return { ...(await ownImage(path.dirname(file), stamp)), name: imageNames.bigo };
 }
 
