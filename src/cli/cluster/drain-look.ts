@@ -24,8 +24,11 @@ interface Silence {
 export const isIdle = ({ inFlight, sending, silent }: DrainLook): boolean =>
   inFlight === 0 && sending === 0 && silent.length === 0;
 
+export const countText = (inFlight: number): string =>
+  `${inFlight} ${inFlight === 1 ? 'request' : 'requests'} in flight`;
+
 export function lookText({ inFlight, sending, silent }: DrainLook): string {
-  const count = `${inFlight} ${inFlight === 1 ? 'request' : 'requests'} in flight`;
+  const count = countText(inFlight);
   const news = sending === 0 ? '' : `, ${sending} of its gateways still send`;
   return silent.length === 0
     ? `${count}${news}`

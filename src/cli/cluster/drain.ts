@@ -18,7 +18,7 @@ import {
   refuseAbsentNamespace,
   withCluster,
 } from './access.ts';
-import { type DrainLook, GatewayLooks, isIdle, lookText } from './drain-look.ts';
+import { countText, type DrainLook, GatewayLooks, isIdle, lookText } from './drain-look.ts';
 import { POD } from './kinds.ts';
 import { timeMs, until } from './until.ts';
 
@@ -91,7 +91,7 @@ async function drainBackend(app: App, wish: Drained, flags: DrainFlags): Promise
       app.terminal.print(JSON.stringify({ ...answer, state, inFlight: last.inFlight }));
     } else if (isAwaited)
       app.terminal.print(`${wish.name}: ${isIdle(last) ? 'drained' : 'draining'}, ${lookText(last)}`);
-    else app.terminal.print(`${wish.name}: ${seen.state}, ${lookText(last)}`);
+    else app.terminal.print(`${wish.name}: ${seen.state}, ${countText(seen.inFlight)}`);
     if (isAwaited) failUnlessIdle(wish, last);
   });
 }
