@@ -19,6 +19,8 @@ export interface OllamaSettings {
   /** Ollama's own variables, without the OLLAMA_ prefix: `{ NUM_PARALLEL: '2' }`. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly port?: number;
+  /** Authorities that it trusts, in the place of this machine's. */
+  readonly certificateFile?: string;
   /** An existing store to serve; it is kept when this Ollama stops. */
   readonly store?: string;
 }
@@ -66,6 +68,7 @@ class Server implements RealOllama {
   readonly store: string;
   readonly #home: string;
   readonly #settings: Readonly<Record<string, string>>;
+  readonly #certificateFile: string | undefined;
   readonly #killGroup = (): void => this.#signalGroup('SIGKILL');
   #child: ChildProcess | undefined;
 
@@ -75,6 +78,7 @@ class Server implements RealOllama {
     this.port = port;
     this.store = options.store ?? path.join(home, 'models');
     this.#settings = options.settings ?? {};
+    this.#certificateFile = options.certificateFile;
   }
 
   get url(): string {
@@ -108,6 +112,7 @@ class Server implements RealOllama {
       OLLAMA_NUM_PARALLEL: '1',
       OMP_NUM_THREADS: '1',
     };
+    if (this.#certificateFile !== undefined) env['SSL_CERT_FILE'] = this.#certificateFile;
     for (const [name, value] of Object.entries(this.#settings)) env[`OLLAMA_${name}`] = value;
     return env;
   }
