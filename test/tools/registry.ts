@@ -57,6 +57,7 @@ const types = {
   model: 'application/vnd.ollama.image.model',
   template: 'application/vnd.ollama.image.template',
   parameters: 'application/vnd.ollama.image.params',
+  files: 'application/vnd.docker.image.rootfs.diff.tar',
 } as const;
 
 interface Layer {
@@ -136,14 +137,30 @@ export class Registry {
     return weights.digest;
   }
 
-  async #addWeights(gguf: Uint8Array | string): Promise<Layer> {
+  /** A container image, for what runs containers: `name` as in `curlimages/curl:latest`; the files of an archive. */
+  async addImage(
+    name: string,
+    image: { readonly config: string; readonly layers: readonly string[] },
+  ): Promise<void> {
+    const config = await this.#addFile(types.config, image.config);
+    const layers = await Promise.all(image.layers.map(file => this.#addFile(types.files, file)));
+    const bytes = Buffer.from(
+      JSON.stringify({ schemaVersion: 2, mediaType: types.manifest, config, layers }),
+    );
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    this.#manifests.set(name, bytes);
+    // Asked for by its tag first, then by what that stood for.
+    this.#manifests.set(`${name.replace(/:[^:/]*$/, '')}:sha256:${digest}`, bytes);
+  }
+
+  #addWeights(gguf: Uint8Array | string): Promise<Layer> | Layer {
     if (typeof gguf !== 'string') return this.#addBytes(types.model, gguf);
-    const layer = {
-      mediaType: types.model,
-      digest: `sha256:${await sha256File(gguf)}`,
-      size: (await stat(gguf)).size,
-    };
-    this.#blobs.set(layer.digest, { bytes: gguf, size: layer.size });
+    return this.#addFile(types.model, gguf);
+  }
+
+  async #addFile(mediaType: string, file: string): Promise<Layer> {
+    const layer = { mediaType, digest: `sha256:${await sha256File(file)}`, size: (await stat(file)).size };
+    this.#blobs.set(layer.digest, { bytes: file, size: layer.size });
     return layer;
   }
 
@@ -190,9 +207,11 @@ export class Registry {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request;
     this.requests.push({ method, path: url, range: request.headers.range });
-    const manifest = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(url);
+    // A mirror is told whose place it takes.
+    const at = url.replace(/\?ns=.*$/, '');
+    const manifest = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(at);
     if (manifest !== null) return this.#manifest(`${manifest[1]}:${manifest[2]}`, response);
-    const blob = /^\/(v2\/.+\/blobs|direct)\/(sha256:[0-9a-f]{64})$/.exec(url);
+    const blob = /^\/(v2\/.+\/blobs|direct)\/(sha256:[0-9a-f]{64})$/.exec(at);
     if (blob !== null) return this.#blob(request, response, blob[2] ?? '');
     fail(response, 404, 'NAME_UNKNOWN');
   }

@@ -17,6 +17,8 @@ export interface FleetWish {
   readonly name: string;
   readonly ollama: Record<string, unknown>;
   readonly gateway?: Record<string, unknown>;
+  readonly openwebui?: Record<string, unknown>;
+  readonly tabby?: Record<string, unknown>;
 }
 
 interface Condition {
@@ -91,10 +93,9 @@ export class Cluster {
   }
 
   /** In a namespace of its own, where pods must be as the restricted level wants them. */
-  async fleet({ name, ollama, gateway }: FleetWish): Promise<Fleet> {
+  async fleet({ name, ...spec }: FleetWish): Promise<Fleet> {
     const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
     const namespace = await this.node.plane.namespace({ after: () => undefined }, labels);
-    const spec = { ollama, ...(gateway === undefined ? {} : { gateway }) };
     await this.admin.create({ ...odKind, metadata: { name, namespace }, spec });
     return new Fleet(this, namespace, name);
   }
@@ -195,13 +196,13 @@ export class Fleet {
     await this.settled('ollama', count);
   }
 
-  /** The address of the Service that people call, once it leads to somebody. */
-  async url(): Promise<string> {
-    const service = await this.#cluster.admin.get(this.ref('v1', 'Service', `${this.name}-ollama`));
-    const { clusterIP, ports } = service['spec'] as { clusterIP: string; ports: { port: number }[] };
+  /** The address of the Service that people call, once it leads to somebody who answers `path`. */
+  async url(service = 'ollama', target = '/api/version'): Promise<string> {
+    const found = await this.#cluster.admin.get(this.ref('v1', 'Service', `${this.name}-${service}`));
+    const { clusterIP, ports } = found['spec'] as { clusterIP: string; ports: { port: number }[] };
     const url = `http://${clusterIP}:${ports[0]?.port}`;
     for (const deadline = Date.now() + stateMsMax; ;) {
-      const isServed = await fetch(`${url}/api/version`).then(
+      const isServed = await fetch(url + target).then(
         answer => answer.ok,
         () => false,
       );

@@ -1,6 +1,7 @@
 // The images that a test node runs: BigO's own, real Ollama, and stand-ins for Ollama that serve, crash or eat memory.
 // Never downloads anything; what is in an image is what its list of files says.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { bundle, stampOf } from '../../../scripts/build/bundle.ts';
@@ -9,6 +10,7 @@ import { bigoImage as ownImage, program, runtimeLayer } from '../../../scripts/i
 import { find } from '../../tools/parts.ts';
 
 const root = path.resolve(import.meta.dirname, '..', '..', '..');
+const commandMsMax = 60_000;
 
 export type { Image };
 
@@ -16,6 +18,8 @@ export const imageNames = {
   pause: 'bigo.test/pause:1',
   bigo: 'ghcr.io/bigo/bigo:test',
   ollama: 'docker.io/ollama/ollama:0.24.0',
+  curl: 'docker.io/curlimages/curl:latest',
+  metricsServer: 'registry.k8s.io/metrics-server/metrics-server:v0.9.0',
   fakeOllama: 'bigo.test/fake-ollama:1',
   /** The same content under another tag, for rollouts. */
   fakeOllamaNext: 'bigo.test/fake-ollama:2',
@@ -23,6 +27,8 @@ export const imageNames = {
   fakeOllamaCrashing: 'bigo.test/fake-ollama:crashing',
   /** Takes memory until it is ended. */
   fakeOllamaHungry: 'bigo.test/fake-ollama:hungry',
+  openwebui: 'bigo.test/open-webui',
+  tabby: 'bigo.test/tabby',
 } as const;
 
 /** Nothing but a process that waits: the kubelet keeps a pod's namespaces open with it. */
@@ -63,10 +69,9 @@ if (process.env.FAKE_FATE === 'hungry') setInterval(() => eaten.push(Buffer.allo
 await import('./fake.mjs');
 `;
 
-export async function fakeOllamaImages(folder: string, flags = ''): Promise<Image[]> {
-  const outfile = path.join(folder, 'fake.mjs');
+async function bundled(fake: 'ollama' | 'openwebui' | 'tabby', outfile: string): Promise<string> {
   await build({
-    entryPoints: [path.join(root, 'test', 'fakes', 'ollama', 'main.ts')],
+    entryPoints: [path.join(root, 'test', 'fakes', fake, 'main.ts')],
     outfile,
     bundle: true,
     platform: 'node',
@@ -74,6 +79,38 @@ export async function fakeOllamaImages(folder: string, flags = ''): Promise<Imag
     format: 'esm',
     logLevel: 'warning',
   });
+  return outfile;
+}
+
+/** Stand-ins for OpenWebUI and Tabby, where their images keep them, each under two tags of the same content. */
+export async function componentImages(folder: string): Promise<Image[]> {
+  const tabbyAt = '/opt/tabby/bin/tabby-cpu';
+  const start = `#!/bin/sh\nexec /usr/local/bin/node /opt/tabby/tabby.mjs "$@"\n`;
+  const tabby: Layer = {
+    '/opt/tabby/tabby.mjs': await bundled('tabby', path.join(folder, 'tabby.mjs')),
+    [tabbyAt]: { text: start, mode: 0o755 },
+    ...(await program('/bin/mkdir', '/bin/mkdir')),
+    ...(await program('/bin/ln', '/bin/ln')),
+  };
+  const openwebui: Layer = {
+    '/app/backend/start.mjs': await bundled('openwebui', path.join(folder, 'openwebui.mjs')),
+  };
+  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', NODE_NO_WARNINGS: '1' };
+  const runtime = await runtimeLayer();
+  return ['1', '2'].flatMap(tag => [
+    {
+      name: `${imageNames.openwebui}:${tag}`,
+      layers: [runtime, openwebui],
+      entrypoint: [],
+      command: ['/usr/local/bin/node', '/app/backend/start.mjs'],
+      env,
+    },
+    { name: `${imageNames.tabby}:${tag}`, layers: [runtime, tabby], entrypoint: [tabbyAt], env },
+  ]);
+}
+
+export async function fakeOllamaImages(folder: string, flags = ''): Promise<Image[]> {
+  const outfile = await bundled('ollama', path.join(folder, 'fake.mjs'));
   const app: Layer = { '/app/fake.mjs': outfile, '/app/entry.mjs': { text: fakeEntry } };
   const layers = [await runtimeLayer(), app];
   const entrypoint = ['/usr/local/bin/node', '/app/entry.mjs'];
@@ -87,6 +124,38 @@ export async function fakeOllamaImages(folder: string, flags = ''): Promise<Imag
     image(imageNames.fakeOllamaCrashing, 'crashing'),
     image(imageNames.fakeOllamaHungry, 'hungry'),
   ];
+}
+
+export const curlFile = '/usr/bin/curl';
+
+/** This machine's curl, under the name and with the start of the image that people use. */
+export async function curlImage(): Promise<Image> {
+  const layers = [await program(curlFile, curlFile)];
+  return { name: imageNames.curl, layers, entrypoint: [], command: ['curl'], env: { PATH: '/usr/bin' } };
+}
+
+/** metrics-server, which has its whole program in one file. */
+export async function metricsServerImage(): Promise<Image> {
+  const binary = await find('metrics-server');
+  if (binary === undefined) throw new Error('No metrics-server here: npm run tools -- metrics-server');
+  const layers = [{ '/metrics-server': binary }];
+  return { name: imageNames.metricsServer, layers, entrypoint: ['/metrics-server'] };
+}
+
+/** The parts of an image as a registry gives them out; they lie in `folder` afterwards. */
+export async function imageParts(
+  folder: string,
+  image: Image,
+): Promise<{ readonly config: string; readonly layers: readonly string[] }> {
+  await mkdir(folder, { recursive: true });
+  await withArchive(folder, [image], archive => {
+    execFileSync('tar', ['-xf', archive, '-C', folder], { timeout: commandMsMax });
+  });
+  const [made] = JSON.parse(await readFile(path.join(folder, 'manifest.json'), 'utf8')) as [
+    { Config: string; Layers: string[] },
+  ];
+  const at = (name: string): string => path.join(folder, name);
+  return { config: at(made.Config), layers: made.Layers.map(at) };
 }
 
 /** BigO's own image as a release makes it, built from this checkout. */
