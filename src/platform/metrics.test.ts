@@ -43,3 +43,9 @@ test('a label value with quotes and line ends cannot break the format', async ()
   families.t_total.with('a"b\nc').value = 1;
   assert.match(await exporter.text(), /t_total\{model="a\\"b\\nc"\} 1\n/);
 });
+
+test('Node’s own metrics come without those that must be sampled: a process that has nothing to do is not woken for them', async () => {
+  const text = await createMetrics({}).exporter.text();
+  assert.match(text, /^nodejs_eventloop_lag_seconds /m);
+  assert.doesNotMatch(text, /nodejs_eventloop_lag_(?:min|max|mean|stddev|p\d\d)_/);
+});
