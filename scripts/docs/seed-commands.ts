@@ -11,7 +11,10 @@ interface SeedCommand {
   readonly as?: string;
   readonly why?: string;
   readonly reason?: string;
+  readonly by?: string;
 }
+
+const ON_PODS = 'test/cluster/pods/seed-commands.test.ts';
 
 const SOURCES = [
   ['C0', '`k8s/bigo/`', 'BigO on Kubernetes'],
@@ -29,7 +32,7 @@ export function seedCommandsPage(): string {
     'Every command that those five documents print, in their order. Run from the folder of the profile, after `00-prerequisites.yaml` or the whole folder was applied.',
     '',
     `${counts(commands)}. “run”: a test runs it as it is printed against a real API server and checks its effect. “adapted”: the test runs the form in the third column.`,
-    'Pods are objects there: what a kubelet would tell of them, such as their logs, is given by the test. “waits”: it needs a container that really runs, and no test runs it yet.',
+    `${onPods(commands)} of them need a container: they run on a node, in pods of the profile's own images, with models from a registry of the test. For the others pods are objects, and a log that one of them reads is given by the test.`,
     '“not runnable”: not on a test machine, for the reason given.',
     ...SOURCES.flatMap(([id, folder, title]) => [
       '',
@@ -58,7 +61,10 @@ function rowsOf(commands: readonly SeedCommand[]): string[][] {
 const oneLine = (command: string): string => code(command.replaceAll(/\s*\n\s*/g, ' '));
 
 function counts(commands: readonly SeedCommand[]): string {
-  const states = ['run', 'adapted', 'waits', 'not runnable'];
+  const states = ['run', 'adapted', 'not runnable'];
   const texts = states.map(state => `${commands.filter(command => command.state === state).length} ${state}`);
   return `${commands.length} commands: ${texts.join(', ')}`;
 }
+
+const onPods = (commands: readonly SeedCommand[]): number =>
+  commands.filter(({ by }) => by === ON_PODS).length;

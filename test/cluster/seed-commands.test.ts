@@ -1,13 +1,11 @@
 // Every command that the documents which BigO grew from print, against a real API server with the right profile applied: its effect is checked.
-// Pods are objects only; what they would have written is given. Never runs a command that needs more of a pod: the list says which those are.
+// Pods are objects only. Never runs a command that needs a pod that runs: `by` in the list names the test that does.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { aHome } from '../cli/bigo.ts';
 import { find } from '../tools/parts.ts';
 import { anyContent } from './tools/any-content.ts';
@@ -15,36 +13,13 @@ import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tool
 import type { KubeObject } from './tools/kube-client.ts';
 import { announceKubelet, startKubeletLogs, type KubeletLogs } from './tools/kubelet-logs.ts';
 import { addNode } from './tools/pretend.ts';
-
-interface SeedCommand {
-  readonly id: string;
-  readonly command: string;
-  readonly state: 'run' | 'adapted' | 'waits' | 'not runnable';
-  /** What is typed instead. */
-  readonly as?: string;
-  readonly why?: string;
-  readonly reason?: string;
-  /** Pattern of what it prints. */
-  readonly expect?: string;
-  readonly before?: string;
-  readonly then?: string;
-  readonly thenExpect?: string;
-  /** It ends only when it is ended, which is when it has printed what is expected. */
-  readonly watch?: boolean;
-  /** `$POD` is set, as by the command before it. */
-  readonly pod?: boolean;
-  readonly folder?: string;
-  /** Another test runs it: it needs no cluster. */
-  readonly by?: string;
-}
+import { Reader, seedCommands } from './tools/seed-commands.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
-const text = await readFile(path.join(root, 'test', 'seeds', 'commands.json'), 'utf8');
-const commands = JSON.parse(text) as readonly SeedCommand[];
+const commands = await seedCommands();
 const kubectl = await find('kubectl');
 const noCluster = await skipWithoutCluster();
 const skip = noCluster === false && kubectl === undefined ? 'needs kubectl' : noCluster;
-const run = promisify(execFile);
 /** A whole suite of programs that are started one after another. */
 const allMsMax = 900_000;
 
@@ -62,9 +37,6 @@ const reasons = [
   "a vendor's GPU",
   'Loki',
 ];
-const setPod =
-  "POD=$(kubectl get pods -n ml -l app.kubernetes.io/name=ollama -o jsonpath='{.items[0].metadata.name}') && ";
-const commandMsMax = 120_000;
 const retriesMsMax = 60_000;
 
 describe('the list of the documents’ commands', () => {
@@ -73,7 +45,6 @@ describe('the list of the documents’ commands', () => {
       assert.match(command, /^(kubectl|helm|curl|\.\/scripts\/|POD=)/, id);
       if (state === 'adapted')
         assert.ok(as !== undefined && why !== undefined, `${id} says how and why it differs`);
-      if (state === 'waits') assert.ok(why !== undefined, `${id} says what it waits for`);
       if (state === 'not runnable')
         assert.ok(reasons.includes(reason ?? ''), `${id} has a reason of the list`);
       if (by === undefined && (state === 'run' || state === 'adapted'))
@@ -97,6 +68,7 @@ describe('the documents’ commands on a real API server', { skip, timeout: allM
   let cluster: ControlPlane;
   let folder = '';
   let kubelet: KubeletLogs;
+  let reader: Reader;
   before(async () => {
     cluster = await startControlPlane({ audit: false });
     folder = await mkdtemp(path.join(tmpdir(), 'bigo-seeds-'));
@@ -116,6 +88,11 @@ describe('the documents’ commands on a real API server', { skip, timeout: allM
     for (const definition of foreignDefinitions()) await cluster.admin.create(definition);
     await served('/apis/traefik.io/v1alpha1/ingressroutes', cluster);
     await served('/apis/cert-manager.io/v1/certificates', cluster);
+    reader = new Reader({
+      kubeconfig: cluster.adminKubeconfig,
+      kubectl: kubectl ?? '',
+      stateMsMax: retriesMsMax,
+    });
   });
   after(async () => {
     await cluster.stop();
@@ -123,66 +100,22 @@ describe('the documents’ commands on a real API server', { skip, timeout: allM
     await rm(folder, { recursive: true, force: true });
   });
 
-  const environment = (): NodeJS.ProcessEnv => ({
-    ...process.env,
-    KUBECONFIG: cluster.adminKubeconfig,
-    PATH: `${path.dirname(kubectl ?? '')}${path.delimiter}${process.env['PATH'] ?? ''}`,
-  });
-  const shell = async (line: string, cwd: string): Promise<string> =>
-    (await run('sh', ['-c', line], { cwd, env: environment(), timeout: commandMsMax })).stdout;
-
-  /** Until it prints what is expected: controllers and schedulers take their time. */
-  const expecting = async (line: string, cwd: string, expected: RegExp): Promise<void> => {
-    const deadlineMs = Date.now() + retriesMsMax;
-    for (;;) {
-      const out = await shell(line, cwd).catch((error: { stdout?: string; stderr?: string }) => error);
-      if (typeof out === 'string' && expected.test(out.trim())) return;
-      const printed = typeof out === 'string' ? out : `${out.stdout ?? ''}${out.stderr ?? ''}`;
-      if (Date.now() > deadlineMs) assert.match(printed.trim(), expected);
-      await sleep(500);
-    }
-  };
-
-  const watching = async (line: string, cwd: string, expected: RegExp): Promise<void> => {
-    const child = spawn('sh', ['-c', line], { cwd, env: environment(), timeout: commandMsMax });
-    let out = '';
-    for await (const chunk of child.stdout) {
-      out += String(chunk);
-      if (expected.test(out)) break;
-    }
-    child.kill();
-    assert.match(out, expected);
-  };
-
   for (const source of sources) {
     describe(source.folder === '.' ? 'an OllamaDeployment' : source.folder, () => {
-      if (source.id === 'C4') before(() => minimalResource(cluster, folder, shell));
+      if (source.id === 'C4') before(() => minimalResource(cluster, folder, reader));
       const own = commands.filter(
-        ({ id, state, by }) =>
-          by === undefined && id.startsWith(source.id) && (state === 'run' || state === 'adapted'),
+        ({ id, state, by }) => by === undefined && id.startsWith(source.id) && state !== 'not runnable',
       );
-      for (const { id, command, as, expect = '', ...how } of own) {
-        it(`${id} ${(as ?? command).split('\n')[0]}`, async () => {
-          const cwd = path.join(folder, how.folder ?? source.folder);
-          const first = how.pod === true ? setPod : '';
-          const line = first + (as ?? command);
-          if (how.before !== undefined) await shell(how.before, cwd);
-          // The shell gives way to the command, so that the command is what is ended.
-          if (how.watch === true) return watching(`${first}exec ${as ?? command}`, cwd, new RegExp(expect));
-          if (how.then === undefined) return expecting(line, cwd, new RegExp(expect, 'm'));
-          await expecting(`${line} && ${how.then}`, cwd, new RegExp(how.thenExpect ?? '', 'm'));
-        });
+      for (const row of own) {
+        it(`${row.id} ${(row.as ?? row.command).split('\n')[0]}`, () =>
+          reader.types(row, path.join(folder, row.folder ?? source.folder)));
       }
     });
   }
 });
 
 /** As the operator would have made it, without an operator that runs: what it makes is tested elsewhere. */
-async function minimalResource(
-  cluster: ControlPlane,
-  folder: string,
-  shell: (line: string, cwd: string) => Promise<string>,
-): Promise<void> {
+async function minimalResource(cluster: ControlPlane, folder: string, reader: Reader): Promise<void> {
   const ends: (() => void | Promise<void>)[] = [];
   const home = aHome({
     after: (end: () => void | Promise<void>) => void ends.push(end),
@@ -198,13 +131,13 @@ async function minimalResource(
     spec: { ollama: { models: ['llama2:7b'] } },
   };
   await writeFile(file, JSON.stringify(resource));
-  await shell(`kubectl apply -f ${file}`, folder);
+  await reader.shell(`kubectl apply -f ${file}`, folder);
   const rendered = await home.run(['render', file]);
   for (const end of ends) await end();
   assert.equal(rendered.code, 0, rendered.stderr);
   const objects = path.join(folder, 'minimal-objects.yaml');
   await writeFile(objects, rendered.stdout);
-  await shell(`kubectl apply -f ${objects}`, folder).catch((error: { stderr?: string }) => {
+  await reader.shell(`kubectl apply -f ${objects}`, folder).catch((error: { stderr?: string }) => {
     // What needs Prometheus is not there; everything else is.
     assert.match(error.stderr ?? '', /no matches for kind/);
   });

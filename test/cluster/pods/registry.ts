@@ -8,8 +8,16 @@ import type { RunningNode } from '../tools/node.ts';
 
 const namespace = 'registry';
 const service = 'models';
-const port = 5000;
 const commandMsMax = 30_000;
+
+/** How pods call it. */
+interface RegistryName {
+  readonly name: string;
+  readonly port: number;
+}
+const inCluster: RegistryName = { name: `${service}.${namespace}.svc`, port: 5000 };
+/** Of a model without a host in its name; a node leads pods to the test by `outsideNames`. */
+export const ollamaRegistry: RegistryName = { name: 'registry.ollama.ai', port: 443 };
 
 export interface PodRegistry {
   readonly registry: Registry;
@@ -17,9 +25,8 @@ export interface PodRegistry {
   readonly certificateFile: string;
 }
 
-export async function registryForPods(node: RunningNode): Promise<PodRegistry> {
+export async function registryForPods(node: RunningNode, { name, port } = inCluster): Promise<PodRegistry> {
   const address = node.place.testAddress;
-  const name = `${service}.${namespace}.svc`;
   const [key, cert] = ['registry.key', 'registry.crt'].map(file => path.join(node.plane.folder, file));
   const names = `subjectAltName=DNS:${name},IP:${address}`;
   const wish = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
@@ -32,7 +39,7 @@ export async function registryForPods(node: RunningNode): Promise<PodRegistry> {
     key: await readFile(key as string, 'utf8'),
     cert: await readFile(cert as string, 'utf8'),
   };
-  await node.plane.admin.applyYaml(leadingTo(address));
+  if (name === inCluster.name) await node.plane.admin.applyYaml(leadingTo(address));
   const registry = await startRegistry({ address, port, name, tls });
   return { registry, certificateFile: cert as string };
 }
@@ -47,13 +54,13 @@ metadata: {name: ${namespace}}
 apiVersion: v1
 kind: Service
 metadata: {name: ${service}, namespace: ${namespace}}
-spec: {ports: [{name: https, port: ${port}}]}
+spec: {ports: [{name: https, port: ${inCluster.port}}]}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {name: ${service}, namespace: ${namespace}, labels: {kubernetes.io/service-name: ${service}}}
 addressType: IPv4
-ports: [{name: https, port: ${port}, protocol: TCP}]
+ports: [{name: https, port: ${inCluster.port}, protocol: TCP}]
 endpoints: [{addresses: ["${address}"]}]
 `;
 }

@@ -29,8 +29,19 @@ state = "/run/containerd"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "${of.folder}/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "${of.folder}/registries"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
+`;
+}
+
+/** All that is pulled from a registry of images comes from `url`, whoever signed its certificate. */
+export function mirrorToml(url: string): string {
+  return `server = "${url}"
+[host."${url}"]
+  capabilities = ["pull", "resolve"]
+  skip_verify = true
 `;
 }
 
@@ -62,11 +73,21 @@ syncFrequency: 5s
 `;
 }
 
-export function corefile(of: { readonly address: string; readonly kubeconfig: string }): string {
+interface NamesOf {
+  readonly address: string;
+  readonly kubeconfig: string;
+  /** Lines of a hosts file. */
+  readonly hosts: readonly string[];
+}
+
+export function corefile({ address, kubeconfig, hosts }: NamesOf): string {
+  // Without a file it would read this machine's.
+  const outside = `hosts /dev/null {\n    ${hosts.join('\n    ')}\n    fallthrough\n  }`;
   return `.:53 {
-  bind ${of.address}
+  bind ${address}
+  ${hosts.length === 0 ? '' : outside}
   kubernetes cluster.local in-addr.arpa ip6.arpa {
-    kubeconfig ${of.kubeconfig} test
+    kubeconfig ${kubeconfig} test
     ttl 1
   }
   errors

@@ -10,7 +10,7 @@ import { Daemon } from './daemon.ts';
 import { imageNames, pauseImage, withArchive, type Image } from './images.ts';
 import type { KubeObject } from './kube-client.ts';
 import { openNamespace, type Namespace } from './namespace.ts';
-import { corefile, containerdToml, kubeletYaml, networkJson } from './node-files.ts';
+import { corefile, containerdToml, kubeletYaml, mirrorToml, networkJson } from './node-files.ts';
 import { Provisioner } from './provisioner.ts';
 
 const nodeName = 'node-1';
@@ -31,6 +31,8 @@ export async function skipWithoutNode(): Promise<string | false> {
 
 export interface NodeOptions extends Omit<ControlPlaneOptions, 'place'> {
   readonly images?: readonly Image[];
+  /** Names of the world outside that lead its pods to the test instead, such as that of a registry of models. */
+  readonly outsideNames?: readonly string[];
 }
 
 export async function startNode(options: NodeOptions = {}): Promise<RunningNode> {
@@ -39,7 +41,7 @@ export async function startNode(options: NodeOptions = {}): Promise<RunningNode>
     const plane = await startControlPlane({ ...options, place });
     const node = new RunningNode(place, plane);
     try {
-      await node.start(options.images ?? []);
+      await node.start(options);
       return node;
     } catch (error) {
       await node.stop();
@@ -79,8 +81,8 @@ export class RunningNode {
     return server;
   }
 
-  async start(images: readonly Image[]): Promise<void> {
-    await this.#writeFiles();
+  async start({ images = [], outsideNames = [] }: NodeOptions): Promise<void> {
+    await this.#writeFiles(outsideNames);
     await this.#run('containerd', ['--config', this.#file('containerd.toml')]);
     await this.server('containerd').until(async () => this.#ctr('version') !== '', readyMsMax);
     await this.addImages([await pauseImage(), ...images]);
@@ -101,17 +103,18 @@ export class RunningNode {
     return path.join(this.plane.folder, 'node', name);
   }
 
-  async #writeFiles(): Promise<void> {
+  async #writeFiles(outsideNames: readonly string[]): Promise<void> {
     for (const folder of ['cni', 'containerd', 'kubelet'])
       await mkdir(this.#file(folder), { recursive: true });
     await makeCgroup(this.#cgroup);
-    const { podCidr, address } = this.place;
+    const { podCidr, address, testAddress } = this.place;
     const folder = this.#file('');
     const kubeconfig = path.join(this.plane.folder, 'kubeconfig-node');
     await writeFile(this.#file('cni/10-pods.conflist'), networkJson({ folder, podCidr }));
     await writeFile(this.#file('containerd.toml'), containerdToml({ folder, pauseImage: imageNames.pause }));
     await writeFile(this.#file('kubelet.yaml'), kubeletYaml({ folder, address, cgroup: `/${this.#cgroup}` }));
-    await writeFile(this.#file('Corefile'), corefile({ address, kubeconfig }));
+    const hosts = outsideNames.map(name => `${testAddress} ${name}`);
+    await writeFile(this.#file('Corefile'), corefile({ address, kubeconfig, hosts }));
   }
 
   async #run(name: ServerName, flags: readonly string[]): Promise<void> {
@@ -157,6 +160,13 @@ export class RunningNode {
 
   async addImages(images: readonly Image[]): Promise<void> {
     await withArchive(this.#file(''), images, archive => void this.#ctr('images', 'import', archive));
+  }
+
+  /** Images of this registry, such as docker.io, are pulled from `url` from now on. */
+  async mirror(registry: string, url: string): Promise<void> {
+    const folder = this.#file(path.join('registries', registry));
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, 'hosts.toml'), mirrorToml(url));
   }
 
   /** As `kill -9` of a container's first process: no hook runs, nobody is asked. */
