@@ -166,7 +166,7 @@ const time = z.strictObject({
   ),
   drain_grace: keyed(
     'text',
-    'After SIGTERM, new connections are still taken for this long: load balancers need time to notice.',
+    'After SIGTERM, new connections are taken until no request has come for this long (drain_max at most): load balancers need time to notice.',
     duration(0, 600_000).prefault('0ms'),
   ),
   drain_max: limit('Letting streams finish after SIGTERM.', [0, dayMs], DEFAULT_TIME.drainMsMax),

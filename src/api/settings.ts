@@ -54,7 +54,7 @@ export interface TimeLimits {
   /** Receiving a request's head, and between two pieces of its body. */
   readonly receiveMsMax: number;
   readonly drainMsMax: number;
-  /** While draining, new connections are still taken for this long: load balancers need time to notice. */
+  /** While draining, new connections are taken until none has sent a request for this long: load balancers need time to notice. */
   readonly drainGraceMs?: number;
 }
 

@@ -157,7 +157,7 @@ class RunningGateway implements Gateway {
       Math.min(Math.max(startMs, this.lastTakenMs), startMs + drainMsMax) + drainMsMax;
     context.draining = true;
     context.log.info({ inFlight: context.flights.inFlight }, 'draining');
-    await sleep(Math.min(context.settings.time.drainGraceMs ?? 0, drainMsMax));
+    await this.untilForgotten(startMs);
     this.main.stopAccepting();
     let quietLooks = 0;
     while (quietLooks < quietLooksNeeded && context.now() < deadlineMs() && this.closing === undefined) {
@@ -166,6 +166,17 @@ class RunningGateway implements Gateway {
       await sleep(drainLookMs);
     }
     await this.close();
+  }
+
+  /** Whoever sends a new request here has not heard yet that this gateway ends, and would be refused by a closed port. */
+  private async untilForgotten(startMs: number): Promise<void> {
+    const { context } = this;
+    const { drainGraceMs = 0, drainMsMax } = context.settings.time;
+    const isAwaited = (): boolean => {
+      const nowMs = context.now();
+      return nowMs - Math.max(startMs, this.lastTakenMs) < drainGraceMs && nowMs - startMs < drainMsMax;
+    };
+    while (this.closing === undefined && isAwaited()) await sleep(drainLookMs);
   }
 
   private noteTaken(): void {

@@ -101,6 +101,21 @@ test('rule 30: the gateway’s own drain: readiness off, streams finish, answers
   });
 });
 
+test('rule 30: a drain takes new connections for as long as somebody sends requests on them', async () => {
+  const drainGraceMs = 1_500;
+  await withRig({ time: { drainMsMax: 60_000, drainGraceMs } }, async rig => {
+    const startMs = Date.now();
+    const drained = rig.gateway.drain();
+    while (Date.now() - startMs < 2 * drainGraceMs) {
+      assert.equal((await rig.chat({ stream: false })).status, 200);
+      await sleep(drainGraceMs / 10);
+    }
+    await drained;
+    await assert.rejects(rig.chat(), /ECONNREFUSED/);
+    rig.assertClean = async () => undefined;
+  });
+});
+
 test('rule 30: what is not done when the drain’s time is up ends with an error, queued or streaming', () =>
   withRig({ slots: 1, time: { drainMsMax: 300 } }, async rig => {
     rig.backend.script = ({ socket }) => void socket.write(streamHead + chunk(tokenLine('a')));
