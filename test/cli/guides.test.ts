@@ -232,7 +232,7 @@ test('the guide of Compose: its commands, around the gateway of its file', { tim
           .replace('http://ollama-2:11434', two?.url ?? ''),
       );
       const env = { BIGO_GATEWAY_ADMIN_TOKEN: token, BIGO_GATEWAY_HOSTS: 'gateway' };
-      const { url } = await aHome(t).start(args, { env }).ready();
+      const { url } = await aHome(t).start(args, { env, timeMsMax: allMsMax }).ready();
       meanings['http://127.0.0.1:11434'] = url;
     }
     if (step.on !== 'machine') continue;

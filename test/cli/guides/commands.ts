@@ -354,7 +354,7 @@ EOF`,
     {
       command: 'npm run image -- --archive bigo.tar',
       on: 'pods',
-      expect: 'ghcr\\.io/bigo/bigo:\\S+, sha256:',
+      expect: 'bigo\\.tar: ghcr\\.io/bigo/bigo:\\S+, ',
     },
     {
       command: 'docker pull ollama/ollama:0.24.0 && docker save -o ollama.tar ollama/ollama:0.24.0',

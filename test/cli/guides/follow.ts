@@ -103,10 +103,12 @@ export class Follower {
       maxBuffer: outputBytesMax,
     };
     return new Promise(resolve => {
-      execFile('sh', ['-c', script], options, (error, stdout, stderr) => {
+      const child = execFile('sh', ['-c', script], options, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1;
         resolve({ code, text: `${stdout}${stderr}`.trim() });
       });
+      // A program that reads what is piped in would wait for it.
+      child.stdin?.end();
     });
   }
 
