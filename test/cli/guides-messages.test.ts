@@ -57,7 +57,7 @@ function coveredShare(quote: string, parts: readonly string[]): number {
     const own = piece.trim();
     if (own.length >= fragmentCharsMin && parts.some(part => part.includes(own))) cover(index, piece.length);
   }
-  const letters = [...quote].map((sign, index) => (sign === ' ' ? true : covered[index] === true));
+  const letters = quote.split('').map((sign, index) => (sign === ' ' ? true : covered[index] === true));
   return letters.filter(Boolean).length / letters.length;
 }
 

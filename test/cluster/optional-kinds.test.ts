@@ -143,7 +143,7 @@ describe('kinds that others define', { skip, timeout: allMsMax }, () => {
     const ours = (await chartObjects()).filter(({ apiVersion }) => apiVersion === 'monitoring.coreos.com/v1');
     assert.ok(ours.length >= 3, `${ours.length}`);
     const kinds = new Set(ours.map(({ kind }) => kind));
-    assert.deepEqual([...kinds].toSorted(), ['PrometheusRule', 'ServiceMonitor']);
+    assert.deepEqual(kinds, new Set(['PrometheusRule', 'ServiceMonitor']));
     const list = await written('chart.json', { apiVersion: 'v1', kind: 'List', items: ours });
     assert.equal((await apply(list)).length, ours.length);
   });

@@ -68,7 +68,7 @@ export class Follower {
     if (step.watch === true) return this.#watch(step);
     const printed = await this.#until(step.command, { code: step.code ?? 0, expect: step.expect ?? '' });
     if (/^(cd|export) /.test(step.command)) this.#held.push(this.typed(step.command));
-    if (step.then !== undefined) await this.#until(step.then, { code: 0, expect: step.thenExpect ?? '' });
+    if (step.look !== undefined) await this.#until(step.look, { code: 0, expect: step.seen ?? '' });
     return printed;
   }
 
