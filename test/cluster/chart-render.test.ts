@@ -234,7 +234,7 @@ describe('the Helm chart', { skip: await skipUnless('helm') }, () => {
     assert.equal(role.metadata.namespace, 'team-a');
     assert.deepEqual(role['rules'], MANAGER_RULES);
     const names = some
-      .filter(({ kind }) => /^ClusterRole/.test(kind ?? ''))
+      .filter(({ kind }) => kind?.startsWith('ClusterRole'))
       .map(({ metadata }) => metadata.name);
     assert.deepEqual(
       names.filter(name => name.includes('model-manager')),

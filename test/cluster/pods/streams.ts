@@ -76,7 +76,7 @@ interface Open {
   firstAtMs: number | undefined;
 }
 
-async function stream(url: string, ask: Ask, open: Open, signal: AbortSignal): Promise<Stream> {
+async function stream({ url, key }: CrowdWish, ask: Ask, open: Open, signal: AbortSignal): Promise<Stream> {
   const { path, body } = requestOf(ask);
   const startedAtMs = Date.now();
   const done = (end: End, text: string): Stream => {
@@ -84,7 +84,11 @@ async function stream(url: string, ask: Ask, open: Open, signal: AbortSignal): P
   };
   let text = '';
   try {
-    const headers = { 'content-type': 'application/json', 'anthropic-version': '2023-06-01' };
+    const headers = {
+      'content-type': 'application/json',
+      'anthropic-version': '2023-06-01',
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+    };
     const answer = await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body), signal });
     open.backend = answer.headers.get('x-bigo-backend') ?? undefined;
     const decoder = new TextDecoder();
@@ -102,6 +106,8 @@ async function stream(url: string, ask: Ask, open: Open, signal: AbortSignal): P
 
 export interface CrowdWish {
   readonly url: string;
+  /** Of a gateway that asks for one. */
+  readonly key?: string;
   readonly model: string;
   readonly atOnce: number;
   /** An answer has between the first and the second number of tokens. */
@@ -164,7 +170,7 @@ export class Crowd {
   }
 
   async #client(): Promise<void> {
-    const { url, model, tokens } = this.#wish;
+    const { model, tokens } = this.#wish;
     while (!this.#isStopped) {
       const count = this.#count++;
       const [min, max] = tokens;
@@ -173,7 +179,7 @@ export class Crowd {
       const dialect = dialects[count % dialects.length] ?? 'ollama';
       const open: Open = { backend: undefined, firstAtMs: undefined };
       this.#open.add(open);
-      this.ended.push(await stream(url, { dialect, model, tokens: length }, open, this.#left.signal));
+      this.ended.push(await stream(this.#wish, { dialect, model, tokens: length }, open, this.#left.signal));
       this.#open.delete(open);
       // A client that is refused comes again, but not in a loop without end.
       if (this.ended.at(-1)?.end !== 'whole') await sleep(refusedMs);
