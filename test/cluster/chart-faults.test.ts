@@ -15,7 +15,7 @@ import { addNode, PretendKubelet } from './tools/pretend.ts';
 
 const system = 'llm-operator-system';
 const rbac = 'rbac.authorization.k8s.io/v1';
-const untilMsMax = 60_000;
+const untilMsMax = 150_000;
 const operator = {
   apiVersion: 'apps/v1',
   kind: 'Deployment',
@@ -27,11 +27,13 @@ const definition = {
   kind: 'CustomResourceDefinition',
   name: 'ollamadeployments.llm.geeper.io',
 };
+/** A whole suite of programs that are started one after another. */
+const allMsMax = 900_000;
 const gatewayAlone = ['--set', 'operator.enabled=false,gateway.enabled=true'];
 
 const skip = (await skipWithoutCluster()) || (await skipUnless('helm'));
 
-describe('the Helm chart in trouble', { skip }, () => {
+describe('the Helm chart in trouble', { skip, timeout: allMsMax }, () => {
   let cluster: ControlPlane;
   let kubelet: PretendKubelet;
   let folder = '';
