@@ -68,7 +68,7 @@ export class Shell {
   async type(command: string): Promise<Said> {
     // What stays behind must not hold the output open; who enters a mount namespace stands at its root.
     const script = `cd '${root}'\n${command.replace(/ &$/, ' >/dev/null 2>&1 &')}`;
-    const [program = '', ...args] = [...this.#node.place.within, 'bash', '-c', script];
+    const [program, ...args] = [...this.#node.place.within, 'bash', '-c', script];
     const fromMs = Date.now();
     const child = spawn(program, args, {
       env: this.#env,

@@ -84,9 +84,9 @@ describe('the Helm chart on pods', { skip, concurrency: 1, timeout: storyMsMax }
 
   const real = (): string => `${shelf.registry.host}/library/smollm2:135m`;
   /** Each under its own id: one that was restarted is another one. */
-  const fleetPods = async (): Promise<unknown[]> => {
+  const fleetPods = async (): Promise<string[]> => {
     const pods = [...(await chat.pods('ollama')), ...(await chat.pods('bigo-gateway'))];
-    return pods.map(({ metadata }) => [metadata.name, metadata.uid]).toSorted();
+    return pods.map(({ metadata }) => `${metadata.name} ${metadata.uid}`).toSorted();
   };
   const userKey = async (): Promise<string> => {
     const name = { apiVersion: 'v1', kind: 'Secret', namespace: system, name: 'bigo-gateway-keys' };
