@@ -118,7 +118,7 @@ describe(
 );
 
 async function twoFakes(t: TestContext): Promise<readonly FakeOllama[]> {
-  const wish = { registry: [{ name: 'llama3.2:1b' }], tokenMs: 1, loadMs: 1, pullMs: 1 };
+  const wish = { models: [], registry: [{ name: 'llama3.2:1b' }], tokenMs: 1, loadMs: 1, pullMs: 1 };
   const fakes = [await startFakeOllama(wish), await startFakeOllama(wish)];
   for (const fake of fakes) t.after(() => fake.stop());
   return fakes;
