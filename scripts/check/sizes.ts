@@ -31,6 +31,11 @@ export const longFiles: readonly LongFile[] = [
     linesMax: 480,
     reason: 'two loops of one real scheduler that meet in the same state',
   },
+  {
+    file: 'test/cli/guides/commands.ts',
+    linesMax: 600,
+    reason: 'one table of the commands that the guides print, a line or two each',
+  },
 ];
 
 export function checkFileSizes(files: readonly SourceFile[], exceptions: readonly LongFile[]): string[] {

@@ -122,7 +122,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'version',
-    summary: 'print the version, commit and Node version',
+    summary: 'print the version, the commit, and the versions of Node, resource and API',
     load: () => import('./version.ts'),
   },
   {
