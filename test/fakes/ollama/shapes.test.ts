@@ -10,6 +10,7 @@ import type { FakeOllama } from './server.ts';
 
 const MODEL = 'smollm2:135m';
 const messages = [{ role: 'user', content: 'Say hello.' }];
+/** At temperature 0 throughout: by chance a model may end its answer before the first word, which is another shape. */
 const few = { num_predict: 3, temperature: 0 };
 const zeros = `sha256:${'0'.repeat(64)}`;
 
@@ -43,30 +44,44 @@ const ASKS: readonly Ask[] = [
   { path: '/v1/models' },
   { path: `/v1/models/${MODEL}` },
   { path: '/v1/models/nope' },
-  { path: '/v1/chat/completions', body: { model: MODEL, messages, max_tokens: 2 } },
-  { path: '/v1/chat/completions', body: { model: MODEL, messages, max_tokens: 2, stream: true } },
+  { path: '/v1/chat/completions', body: { model: MODEL, messages, max_tokens: 2, temperature: 0 } },
   {
     path: '/v1/chat/completions',
-    body: { model: MODEL, messages, max_tokens: 2, stream: true, stream_options: { include_usage: true } },
+    body: { model: MODEL, messages, max_tokens: 2, temperature: 0, stream: true },
   },
-  { path: '/v1/completions', body: { model: MODEL, prompt: 'Hi.', max_tokens: 2 } },
+  {
+    path: '/v1/chat/completions',
+    body: {
+      model: MODEL,
+      messages,
+      max_tokens: 2,
+      temperature: 0,
+      stream: true,
+      stream_options: { include_usage: true },
+    },
+  },
+  { path: '/v1/completions', body: { model: MODEL, prompt: 'Hi.', max_tokens: 2, temperature: 0 } },
   {
     path: '/v1/completions',
     body: {
       model: MODEL,
       prompt: 'Hi.',
       max_tokens: 2,
+      temperature: 0,
       stream: true,
       stream_options: { include_usage: true },
     },
   },
   { path: '/v1/embeddings', body: { model: MODEL, input: 'a' } },
   { path: '/v1/embeddings', body: { model: MODEL, input: 'a', encoding_format: 'base64' } },
-  { path: '/v1/responses', body: { model: MODEL, input: 'Hi.', max_output_tokens: 2 } },
-  { path: '/v1/responses', body: { model: MODEL, input: 'Hi.', max_output_tokens: 2, stream: true } },
-  { path: '/v1/messages', body: { model: MODEL, messages, max_tokens: 2 } },
-  { path: '/v1/messages', body: { model: MODEL, messages, max_tokens: 2, stream: true } },
-  { path: '/v1/messages', body: { model: 'nope', messages, max_tokens: 2 } },
+  { path: '/v1/responses', body: { model: MODEL, input: 'Hi.', max_output_tokens: 2, temperature: 0 } },
+  {
+    path: '/v1/responses',
+    body: { model: MODEL, input: 'Hi.', max_output_tokens: 2, temperature: 0, stream: true },
+  },
+  { path: '/v1/messages', body: { model: MODEL, messages, max_tokens: 2, temperature: 0 } },
+  { path: '/v1/messages', body: { model: MODEL, messages, max_tokens: 2, temperature: 0, stream: true } },
+  { path: '/v1/messages', body: { model: 'nope', messages, max_tokens: 2, temperature: 0 } },
   { path: '/v1/messages', body: { model: MODEL, messages } },
   { path: '/v1/chat/completions', body: { model: 'nope', messages } },
   { path: '/v1/chat/completions', body: { model: MODEL } },
