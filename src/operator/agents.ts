@@ -31,7 +31,7 @@ export interface AgentIntervals {
 
 const INTERVALS: AgentIntervals = { busyMs: 5_000, settledMs: 60_000 };
 /** A thousand fleets must not cost more than they are worth: so many questions a second, once all is settled. */
-const settledMsEach = 100;
+const settledMsEach = 400;
 /** Agents that are settled are asked together each so often: a question by itself costs five times as much as one among others. */
 const gatherMs = 5_000;
 const atOnceMax = 16;

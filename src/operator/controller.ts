@@ -4,7 +4,7 @@ import { BigoError } from '../api/errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { KubeError } from '../platform/kube/kube-error.ts';
-import { KeyQueue, SERVER_AWAY_MS_MAX } from './core/queue.ts';
+import { KeyQueue, SERVER_AWAY_MS_MAX, type Why } from './core/queue.ts';
 
 export type ReconcileResult = 'success' | 'requeue_after' | 'requeue' | 'error';
 
@@ -49,9 +49,9 @@ export class Controller {
     return this.queue.active;
   }
 
-  add(key: string): void {
+  add(key: string, why: Why = 'news'): void {
     this.options.onAdd?.();
-    this.queue.add(key, this.now());
+    this.queue.add(key, this.now(), why);
     this.pump();
   }
 

@@ -165,7 +165,8 @@ function makeParts(options: OperatorOptions): Parts {
     onResult: (_key, result, tookMs) => metrics.onResult(result, tookMs),
   });
   const enqueue = (kind: KubeKind, change: CacheChange): void => {
-    for (const key of keysOf(cache, kind, change)) controller.add(key);
+    const isNew = kind === DEPLOYMENT_RESOURCE && change.type === 'set' && change.before === undefined;
+    for (const key of keysOf(cache, kind, change)) controller.add(key, isNew ? 'whole' : 'news');
   };
   const http = createHttpClient({ connectMsMax: 2_000 });
   const agents = new AgentPoller({
@@ -289,7 +290,7 @@ async function resync({ options, stop, cache, controller }: Parts): Promise<void
   while (!stop.signal.aborted) {
     await pause(everyMs * (0.9 + 0.2 * options.rng()), stop.signal);
     if (stop.signal.aborted) return;
-    for (const key of cache.keys(DEPLOYMENT_RESOURCE)) controller.add(key);
+    for (const key of cache.keys(DEPLOYMENT_RESOURCE)) controller.add(key, 'whole');
   }
 }
 

@@ -67,11 +67,11 @@ export class SecretReader {
     while (!signal.aborted) {
       const keys = cache.keys(SECRET);
       for (let slice = 0; slice < slices && !signal.aborted; slice++) {
-        await pause(roundMs / slices, signal);
-        await this.refresh(
-          keys.filter((_, index) => index % slices === slice),
-          signal,
-        );
+        // Not one after the other: what reading takes must not make the round longer.
+        const due = pause(roundMs / slices, signal);
+        const some = keys.filter((_, index) => index % slices === slice);
+        await this.refresh(some, signal);
+        await due;
       }
     }
   }

@@ -67,9 +67,29 @@ test('of several wishes to come again the earliest counts', () => {
   assert.equal(queue.take(10_000), undefined);
 });
 
+test('news of a resource goes before resources that are to be made, and one in four is from those', () => {
+  const queue = new KeyQueue();
+  for (const key of ['new-1', 'new-2', 'new-3']) queue.add(key, 0, 'whole');
+  for (const key of ['a', 'b', 'c', 'd', 'e']) queue.add(key, 1);
+  const order = Array.from({ length: 8 }, () => queue.take(2)?.key);
+  assert.deepEqual(order, ['a', 'b', 'c', 'new-1', 'd', 'e', 'new-2', 'new-3']);
+});
+
+test('a key that waits to be made and has news waits once, among the news, since its first wish', () => {
+  const queue = new KeyQueue();
+  queue.add('a', 0, 'whole');
+  queue.add('b', 1, 'whole');
+  queue.add('b', 2);
+  queue.add('b', 3, 'whole');
+  assert.equal(queue.depth, 2);
+  assert.deepEqual(queue.take(5), { key: 'b', waitedMs: 4 });
+  assert.deepEqual(queue.take(5), { key: 'a', waitedMs: 5 });
+  assert.equal(queue.take(5), undefined);
+});
+
 test('whatever is added is taken, never by two at once, and nothing that was not added', () => {
   const step = fc.record({
-    verb: fc.constantFrom('add', 'take', 'done', 'retry'),
+    verb: fc.constantFrom('add', 'make', 'take', 'done', 'retry'),
     key: fc.constantFrom('a', 'b', 'c'),
   });
   fc.assert(
@@ -101,6 +121,7 @@ test('whatever is added is taken, never by two at once, and nothing that was not
           owed.add(key);
           wishes += 1;
           if (verb === 'add') queue.add(key, nowMs);
+          else if (verb === 'make') queue.add(key, nowMs, 'whole');
           else queue.retry(key, nowMs);
         }
       }

@@ -23,6 +23,15 @@ export const QUEUE_LIMITS: QueueLimits = {
  */
 export const SERVER_AWAY_MS_MAX = 10_000;
 
+/**
+ * `news`: something happened to a resource that is being looked after. `whole`: it is to be made, or looked at again without news,
+ * which waits behind news, so that a thousand new resources do not keep the others from telling how they are.
+ */
+export type Why = 'news' | 'whole';
+
+/** Of so many that are taken, one is from the line behind: it never starves. */
+const turnsPerWhole = 4;
+
 export interface TakenKey {
   readonly key: string;
   readonly waitedMs: number;
@@ -30,13 +39,14 @@ export interface TakenKey {
 
 export class KeyQueue {
   private readonly limits: QueueLimits;
-  /** Waiting, in order, with the time since when. */
-  private readonly waiting = new Map<string, number>();
+  /** Waiting, in order, with the time since when; a key waits in one line only. */
+  private readonly lines: Readonly<Record<Why, Map<string, number>>> = { news: new Map(), whole: new Map() };
   /** Added again while being worked on. */
   private readonly again = new Set<string>();
   private readonly working = new Set<string>();
   private readonly dueAtMs = new Map<string, number>();
   private readonly failures = new Map<string, number>();
+  private turn = 0;
   private tokens: number;
   private refilledAtMs = 0;
 
@@ -46,16 +56,20 @@ export class KeyQueue {
   }
 
   get depth(): number {
-    return this.waiting.size;
+    return this.lines.news.size + this.lines.whole.size;
   }
 
   get active(): number {
     return this.working.size;
   }
 
-  add(key: string, nowMs: number): void {
+  add(key: string, nowMs: number, why: Why = 'news'): void {
+    const { news, whole } = this.lines;
     if (this.working.has(key)) this.again.add(key);
-    else if (!this.waiting.has(key)) this.waiting.set(key, nowMs);
+    else if (!news.has(key)) {
+      this.lines[why].set(key, whole.get(key) ?? nowMs);
+      if (why === 'news') whole.delete(key);
+    }
   }
 
   /** The earliest of several wishes for one key counts. */
@@ -66,10 +80,11 @@ export class KeyQueue {
 
   take(nowMs: number): TakenKey | undefined {
     this.release(nowMs);
-    const first = this.waiting.entries().next();
+    const line = this.nextLine();
+    const first = line.entries().next();
     if (first.done === true) return undefined;
     const [key, sinceMs] = first.value;
-    this.waiting.delete(key);
+    line.delete(key);
     this.working.add(key);
     return { key, waitedMs: nowMs - sinceMs };
   }
@@ -94,17 +109,18 @@ export class KeyQueue {
     this.failures.delete(key);
   }
 
-  /** The resource is gone. */
-  drop(key: string): void {
-    this.failures.delete(key);
-    this.dueAtMs.delete(key);
-  }
-
   /** When `take` may give something that it does not give now. */
   nextDueAtMs(): number | undefined {
     let least: number | undefined;
     for (const dueAtMs of this.dueAtMs.values()) if (least === undefined || dueAtMs < least) least = dueAtMs;
     return least;
+  }
+
+  private nextLine(): Map<string, number> {
+    const { news, whole } = this.lines;
+    if (news.size === 0 || whole.size === 0) return news.size === 0 ? whole : news;
+    this.turn = (this.turn + 1) % turnsPerWhole;
+    return this.turn === 0 ? whole : news;
   }
 
   private release(nowMs: number): void {
