@@ -123,11 +123,11 @@ test('doctor names what is wrong and what to do, and is 1 only when something is
   assert.ok(failed.every(finding => (finding.next ?? '') !== ''));
 });
 
-test('version says version, commit and Node', async t => {
+test('version says version, commit, Node, and what it speaks', async t => {
   const home = aHome(t);
   assert.match(
     (await home.run(['version'])).stdout,
-    /^bigo \d+\.\d+\.\d+ \(commit \w+, Node \d+\.\d+\.\d+, \w+-\w+\)\n$/,
+    /^bigo \d+\.\d+\.\d+ \(commit \w+, Node \d+\.\d+\.\d+, \w+-\w+\)\nresource \S+\/v\w+, admin API \S+, tested with Ollama \S+\n$/,
   );
   assert.match((await home.run(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
 });
