@@ -101,7 +101,7 @@ export const suites: readonly Suite[] = [
     about: 'the commands, run as programs',
     files: ['test/cli/**/*.test.ts'],
     needs: ['ollama', 'compose-schema', 'checkov'],
-    budgetSeconds: 120,
+    budgetSeconds: 200,
     filesAtOnce: 2,
     testSecondsMax: 60,
     secondRunFilesMax: 2,
