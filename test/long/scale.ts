@@ -3,6 +3,7 @@
 import { cpus, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AuditEntry, writeVerbs } from '../cluster/tools/audit.ts';
+import { inOwnNetwork } from './own-network.ts';
 import { RAISED, World } from './world.ts';
 
 const model = 'llama3.2:1b';
@@ -171,4 +172,4 @@ async function judge(world: World, steps: readonly Step[], grown: number): Promi
   return isHeld ? 0 : 1;
 }
 
-process.exitCode = await main(Number(process.argv[2] ?? 1_000));
+process.exitCode = await inOwnNetwork(() => main(Number(process.argv[2] ?? 1_000)));

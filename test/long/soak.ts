@@ -2,6 +2,7 @@
 // rest in the state that a fresh one would choose too. Prints its seed. Never part of `npm test`.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rngOf, type Rng } from '../../src/sim/rng.ts';
+import { inOwnNetwork } from './own-network.ts';
 import { World } from './world.ts';
 
 const model = 'llama3.2:1b';
@@ -170,7 +171,5 @@ async function judge(world: World, memory: readonly number[]): Promise<number> {
   return writes.length === 0 && growth <= memoryGrowthMibMax ? 0 : 1;
 }
 
-process.exitCode = await main(
-  Number(process.argv[2] ?? 10),
-  Number(process.argv[3] ?? Date.now() % 1_000_000),
-);
+const [minutes, seed] = [Number(process.argv[2] ?? 10), Number(process.argv[3] ?? Date.now() % 1_000_000)];
+process.exitCode = await inOwnNetwork(() => main(minutes, seed));

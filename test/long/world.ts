@@ -16,6 +16,7 @@ import { OPERATOR_MEMORY } from '../../src/profiles/core/installation.ts';
 import { type AuditEntry, writeVerbs } from '../cluster/tools/audit.ts';
 import { type ControlPlane, startControlPlane } from '../cluster/tools/cluster.ts';
 import { addNode, finishPod, reportPod } from '../cluster/tools/pretend.ts';
+import { podAddress } from './own-network.ts';
 
 /** The release, as clusters run it: `npm run scale` and `npm run soak` build it first. */
 const main = fileURLToPath(new URL('../../dist/bigo.mjs', import.meta.url));
@@ -121,7 +122,7 @@ export class World {
   }
 }
 
-/** What the agents of all pods answer: everything is there. They share one port on every loopback address. */
+/** What the agents of all pods answer: everything is there. They share one port on every address. */
 async function playedAgents(model: string): Promise<Server> {
   const status = {
     pod: 'played',
@@ -221,9 +222,7 @@ class PlayedNodes {
   async #report({ metadata }: KubeObject): Promise<void> {
     const pod = { namespace: metadata.namespace ?? '', name: metadata.name };
     if (metadata.deletionTimestamp !== undefined) return finishPod(this.#cluster.admin, pod);
-    const number = this.#pods++ % 60_000;
-    const podIP = `127.7.${Math.floor(number / 250)}.${1 + (number % 250)}`;
-    await reportPod(this.#cluster.admin, pod, { podIP });
+    await reportPod(this.#cluster.admin, pod, { podIP: podAddress(this.#pods++) });
   }
 }
 
