@@ -116,7 +116,8 @@ export async function anAgent(t: TestContext, options: AgentOptions): Promise<Ag
 
 export function aFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'bigo-agent-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  // What a killed server has begun to write may come while the folder is being emptied.
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
   return folder;
 }
 
