@@ -29,8 +29,8 @@ export const SERVER_AWAY_MS_MAX = 10_000;
  */
 export type Why = 'news' | 'whole';
 
-/** Of so many that are taken, one is from the line behind: it never starves. */
-const turnsPerWhole = 4;
+/** Of so many that are taken, one is from the line behind: it never starves. One that is made has news five times or so. */
+const turnsPerWhole = 16;
 
 export interface TakenKey {
   readonly key: string;
