@@ -33,12 +33,14 @@ test('an object comes out as it was put in, with the managed fields of its own o
   }
 });
 
-test('whatever stands in an object that is JSON comes out again', () => {
+test('whatever stands in an object that is JSON comes out again, also in its managed fields', () => {
   fc.assert(
-    fc.property(fc.jsonValue(), fc.uuid(), (spec, uid) => {
-      const object = JSON.parse(JSON.stringify({ ...owned(uid), spec })) as KubeObject;
+    fc.property(fc.jsonValue(), fc.jsonValue(), fc.uuid(), (spec, fieldsV1, uid) => {
+      const metadata = { ...owned(uid).metadata, managedFields: [{ fieldsV1 }] };
+      const object = JSON.parse(JSON.stringify({ ...owned(uid), metadata, spec })) as KubeObject;
       assert.deepEqual(keep(POD, object).open(), object);
     }),
+    { examples: [[{}, { 'k:{"name":"\n{owner}\\n"}': {} }, '11111111-2222']] },
   );
 });
 

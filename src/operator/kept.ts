@@ -30,8 +30,8 @@ class KeptObject implements Kept {
   }
 }
 
-/** Stands for the uid of the owner, the one thing in which the managed fields of two fleets differ. */
-const ownerMark = '{owner}';
+/** Stands for the uid of the owner, the one thing in which the managed fields of two fleets differ; JSON text has no line end. */
+const ownerMark = '\n';
 
 class KeptText implements Kept {
   readonly uid: string | undefined;
