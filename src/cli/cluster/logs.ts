@@ -68,21 +68,11 @@ async function logs(app: App, fleet: string | undefined, flags: LogFlags): Promi
     }
     if (pods.length > podsMax) throw usageError(`${pods.length} pods are more than ${podsMax}: name a fleet`);
     const signal = app.interrupted();
-    const read = pods.map(async pod => {
-      try {
-        await printLog(app, client, { pod, query, signal });
-        return undefined;
-      } catch (error) {
-        return error;
-      }
-    });
-    // One pod that cannot be read, because its node is gone, hides the lines of no other.
-    const failures = (await Promise.all(read)).map((error, index) => ({ error, pod: pods[index] }));
-    const failed = failures.filter(({ error }) => error !== undefined);
-    if (failed.length === 0) return;
-    for (const { pod, error } of failed.slice(1))
-      app.terminal.tell(`${pod?.metadata.name}: ${String(error)}`);
-    throw failed[0]?.error;
+    await printLogs(
+      app,
+      client,
+      pods.map(pod => ({ pod, query, signal })),
+    );
   });
 }
 
@@ -95,6 +85,23 @@ interface PodLog {
   readonly pod: KubeObject;
   readonly query: string;
   readonly signal: AbortSignal;
+}
+
+/** One pod that cannot be read, because its node is gone, hides the lines of no other; it is named at once, for the others may go on for hours. */
+async function printLogs(app: App, client: KubeClient, logs: readonly PodLog[]): Promise<void> {
+  const read = logs.map(async (log): Promise<Error | undefined> => {
+    try {
+      await printLog(app, client, log);
+      return undefined;
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      if (logs.length > 1 && !log.signal.aborted)
+        app.terminal.tell(`${log.pod.metadata.name}: ${error.message}`);
+      return error;
+    }
+  });
+  const failed = (await Promise.all(read)).find(error => error !== undefined);
+  if (failed !== undefined) throw failed;
 }
 
 const lineCharsMax = 1_000_000;
