@@ -1,4 +1,4 @@
-// Files out of other projects' Go modules: definitions of foreign kinds, the schema of Compose files, promtool.
+// Files out of other projects' Go modules: definitions of foreign kinds, the schema of Compose files.
 // Never takes what differs from the sums written here, whoever the proxy is and whatever it says of them.
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
