@@ -64,15 +64,12 @@ export class SecretReader {
   /** Reads all that are known, for ever. What changed or went tells the cache's listener. */
   async run(signal: AbortSignal): Promise<void> {
     const { cache, roundMs } = this.options;
-    while (!signal.aborted) {
-      const keys = cache.keys(SECRET);
-      for (let slice = 0; slice < slices && !signal.aborted; slice++) {
-        // Not one after the other: what reading takes must not make the round longer.
-        const due = pause(roundMs / slices, signal);
-        const some = keys.filter((_, index) => index % slices === slice);
-        await this.refresh(some, signal);
-        await due;
-      }
+    for (let slice = 0; !signal.aborted; slice = (slice + 1) % slices) {
+      // Not one after the other: what reading takes must not make the round longer.
+      const due = pause(roundMs / slices, signal);
+      const some = cache.keys(SECRET).filter(key => sliceOf(key) === slice);
+      await this.refresh(some, signal);
+      await due;
     }
   }
 
@@ -102,6 +99,13 @@ export class SecretReader {
       return undefined;
     }
   }
+}
+
+/** The same in every round, whatever comes and goes: so no Secret waits for longer than one round, a new one neither. */
+function sliceOf(key: string): number {
+  let sum = 0;
+  for (let at = 0; at < key.length; at++) sum = (sum * 31 + key.charCodeAt(at)) % 65_521;
+  return sum % slices;
 }
 
 export function secretTexts(secret: KubeObject | undefined): Record<string, string> {
