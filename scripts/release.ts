@@ -1,5 +1,5 @@
 // `npm run release`: everything that a release hands out, in dist/release/, with lists of contents and checksums. Never publishes anything.
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { stampOf } from './build/bundle.ts';
@@ -9,8 +9,15 @@ import { isProcessor, processors } from './image/processors.ts';
 
 const usage = `Usage: npm run release -- [--folder FOLDER] [--platform LIST]
 
-  --folder FOLDER  default dist/release; emptied first
+  --folder FOLDER  default dist/release; a release that is in it is removed first
   --platform LIST  of the image; default linux/amd64,linux/arm64`;
+
+/** Whoever names a folder by mistake keeps what is in it. */
+async function refuseForeign(folder: string): Promise<void> {
+  const there = await readdir(folder).catch((): string[] => []);
+  if (there.length > 0 && !there.includes('SHA256SUMS'))
+    throw new Error(`${folder} has files that are no release: name another folder, or remove them.`);
+}
 
 async function main(): Promise<void> {
   const text = { type: 'string' } as const;
@@ -23,6 +30,7 @@ async function main(): Promise<void> {
   if (stamp.commit.endsWith('-dirty'))
     console.error('note: files differ from the commit, and the release says so: commit them first.');
   const folder = path.resolve(values.folder ?? path.join(root, 'dist', 'release'));
+  if (values.folder !== undefined) await refuseForeign(folder);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const { sums, digest } = await makeRelease(folder, { stamp, chosen });
