@@ -10,23 +10,12 @@ import { customResourceDefinition } from '../../src/api/ollama-deployment/crd.ts
 import { find, skipUnless } from '../tools/parts.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import { chart, helm, type HelmResult } from './tools/helm.ts';
+import { definition, operator, system } from './tools/installed.ts';
 import type { KubeObject } from './tools/kube-client.ts';
 import { addNode, PretendKubelet } from './tools/pretend.ts';
 
-const system = 'llm-operator-system';
 const rbac = 'rbac.authorization.k8s.io/v1';
 const untilMsMax = 150_000;
-const operator = {
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  namespace: system,
-  name: 'llm-operator-controller-manager',
-};
-const definition = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  name: 'ollamadeployments.llm.geeper.io',
-};
 /** A whole suite of programs that are started one after another. */
 const allMsMax = 900_000;
 const gatewayAlone = ['--set', 'operator.enabled=false,gateway.enabled=true'];

@@ -10,22 +10,11 @@ import { aHome } from '../cli/bigo.ts';
 import { skipUnless } from '../tools/parts.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import { chart, helm, type HelmResult } from './tools/helm.ts';
+import { definition, operator, system } from './tools/installed.ts';
 import type { KubeObject } from './tools/kube-client.ts';
 import { addNode, PretendKubelet, type PodReport } from './tools/pretend.ts';
 
-const system = 'llm-operator-system';
 const untilMsMax = 60_000;
-const operator = {
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  namespace: system,
-  name: 'llm-operator-controller-manager',
-};
-const definition = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  name: 'ollamadeployments.llm.geeper.io',
-};
 const keys = { apiVersion: 'v1', kind: 'Secret', namespace: system, name: 'bigo-gateway-keys' };
 const fleet = {
   apiVersion: 'llm.geeper.io/v1alpha1',

@@ -10,21 +10,10 @@ import { CLUSTER_RULES, OPERATOR_RULES } from '../../src/operator/core/rbac.ts';
 import { aHome, type RunResult } from '../cli/bigo.ts';
 import { writeVerbs } from './tools/audit.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
+import { definition, operator, system } from './tools/installed.ts';
 import type { KubeObject } from './tools/kube-client.ts';
 import { addNode, PretendKubelet, type PodReport } from './tools/pretend.ts';
 
-const system = 'llm-operator-system';
-const manager = {
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  namespace: system,
-  name: 'llm-operator-controller-manager',
-};
-const definition = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  name: 'ollamadeployments.llm.geeper.io',
-};
 const fleet = {
   apiVersion: 'llm.geeper.io/v1alpha1',
   kind: 'OllamaDeployment',
@@ -73,7 +62,7 @@ describe(
       assert.match(first, /looks after every namespace/);
       const role = await live({ apiVersion: rbac, kind: 'ClusterRole', name: 'llm-operator-manager' });
       assert.deepEqual(role?.['rules'], [...OPERATOR_RULES, ...CLUSTER_RULES]);
-      assert.equal((await live(manager))?.['status'].availableReplicas, 2);
+      assert.equal((await live(operator))?.['status'].availableReplicas, 2);
       const mark = await cluster.auditMark();
       const second = done(await bigo(t, 'install'));
       assert.match(second, /nothing was changed/);
@@ -104,7 +93,7 @@ describe(
         /changed +Deployment \S+ +\(spec\.template\.spec\.containers\[manager\]\.image\)/,
       );
       assert.match(upgraded, /unchanged +Role team-a\/llm-operator-manager/);
-      const container = (await live(manager))?.['spec'].template.spec.containers[0];
+      const container = (await live(operator))?.['spec'].template.spec.containers[0];
       assert.equal(container.image, 'example.test/bigo:9');
       assert.deepEqual(container.args.slice(-2), ['--namespaces', 'team-a,team-b']);
       const everywhere = done(await bigo(t, 'upgrade', '--namespaces', '', '--no-wait'));
@@ -176,7 +165,7 @@ describe(
       await cluster.admin.create({
         apiVersion: 'v1',
         kind: 'ServiceAccount',
-        metadata: { name: manager.name, namespace: system, labels, annotations },
+        metadata: { name: operator.name, namespace: system, labels, annotations },
       });
       const refused = await bigo(t, 'install', '--no-wait');
       assert.equal(refused.code, 3, refused.stderr);
@@ -217,7 +206,7 @@ describe(
       const result = await bigo(t, 'install', '--image', 'example.test/none:1', '--wait-seconds', '3');
       assert.equal(result.code, 4, result.stderr);
       assert.match(result.stderr, /ImagePullBackOff: Back-off pulling image "example\.test\/none:1"/);
-      assert.notEqual(await live(manager), undefined);
+      assert.notEqual(await live(operator), undefined);
       await purge(t);
     });
 
@@ -229,13 +218,13 @@ describe(
       const gone = done(await bigo(t, 'uninstall'));
       assert.match(gone, /removed +Deployment/);
       assert.match(gone, /go on serving[^]*OllamaDeployment default\/kept/);
-      assert.equal(await live(manager), undefined);
+      assert.equal(await live(operator), undefined);
       assert.notEqual(await live(fleet), undefined);
       assert.match(done(await bigo(t, 'install', '--no-wait')), /unchanged +CustomResourceDefinition/);
       const unasked = await bigo(t, 'uninstall', '--purge');
       assert.equal(unasked.code, 64);
       assert.match(unasked.stderr, /default\/kept[^]*--yes/);
-      assert.notEqual(await live(manager), undefined);
+      assert.notEqual(await live(operator), undefined);
       await purge(t);
       assert.equal(await live(definition), undefined);
       assert.match(done(await bigo(t, 'uninstall')), /no installation of ours/);
