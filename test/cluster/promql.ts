@@ -34,9 +34,8 @@ export function parseQuery(query: string): ParsedQuery {
 export function exportedMetrics(text: string): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
   for (const line of text.split('\n')) {
-    const declared = /^# TYPE (\S+) (\S+)/.exec(line);
-    const [, name = '', , kind] = declared === null ? [] : [line, declared[1], '', declared[2]];
-    if (declared !== null) {
+    const [, name, kind] = /^# TYPE (\S+) (\S+)/.exec(line) ?? [];
+    if (name !== undefined) {
       const names = kind === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name];
       for (const one of names) if (!found.has(one)) found.set(one, new Set());
     }

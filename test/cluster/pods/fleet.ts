@@ -196,7 +196,7 @@ export class Fleet {
     await this.settled('ollama', count);
   }
 
-  /** The address of the Service that people call, once it leads to somebody who answers `path`. */
+  /** The address of the Service that people call, once it leads to somebody who answers `target`. */
   async url(service = 'ollama', target = '/api/version'): Promise<string> {
     const found = await this.#cluster.admin.get(this.ref('v1', 'Service', `${this.name}-${service}`));
     const { clusterIP, ports } = found['spec'] as { clusterIP: string; ports: { port: number }[] };
