@@ -55,7 +55,7 @@ export interface GatewayDeps {
 export interface Gateway {
   readonly url: string;
   readonly adminUrl: string;
-  /** Readiness off, no new connections; every request that was taken has drainMsMax to finish, then everything is closed. */
+  /** Readiness off, soon no new connections; every request that was taken has drainMsMax to finish, then everything is closed. */
   drain(): Promise<void>;
   /** At once: what runs is cut with an error. */
   close(): Promise<void>;

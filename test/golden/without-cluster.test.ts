@@ -111,7 +111,7 @@ test('compose: names lead somewhere, and the end waits for running answers', () 
     for (const name of named) assert.ok(Object.hasOwn(compose.volumes, name), name);
   }
   const [drainMs] = flagOf(service('gateway'), '--drain-timeout-ms').map(Number);
-  assert.ok((parseDurationMs(service('gateway').stop_grace_period ?? '') ?? 0) > (drainMs ?? Infinity));
+  assert.ok((parseDurationMs(service('gateway').stop_grace_period ?? '') ?? 0) > 2 * (drainMs ?? Infinity));
 });
 
 const unit = read('deploy/systemd/bigo.service');
@@ -129,7 +129,7 @@ test('systemd: both command lines are ones that the program takes', async () => 
 
 test('systemd: it may end later than the last answer, and may not do more than serve', () => {
   const drain = CONFIG_KEYS.find(({ path: key }) => key.endsWith('.drain_max'))?.fallback;
-  assert.ok(Number(settings('TimeoutStopSec')[0]) * 1000 > (parseDurationMs(String(drain)) ?? Infinity));
+  assert.ok(Number(settings('TimeoutStopSec')[0]) * 1000 > 2 * (parseDurationMs(String(drain)) ?? Infinity));
   for (const name of ['DynamicUser', 'NoNewPrivileges', 'ProtectHome', 'PrivateDevices'])
     assert.deepEqual(settings(name), ['yes'], name);
   assert.deepEqual(settings('ProtectSystem'), ['strict']);
