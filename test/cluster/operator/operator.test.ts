@@ -297,7 +297,7 @@ describe('the operator on a real API server', { skip: await skipWithoutCluster()
     await create(namespace, 'classless', {
       ollama: { models: ['llama3.2:1b'], storage: { storageClassName: 'platinum' } },
     });
-    await until('no class', conditionIs(namespace, 'classless', 'Degraded', 'Unschedulable'));
+    await until('no class', conditionIs(namespace, 'classless', 'Degraded', 'NoStorageClass'));
     const quota = {
       apiVersion: 'v1',
       kind: 'ResourceQuota',
