@@ -41,3 +41,30 @@ test('an agent is asked when its pod comes and whenever the pod changes, but not
   poller.follow('n/chat', []);
   assert.equal(poller.views('n/chat').size, 0);
 });
+
+test('a pod that changes while its agent is asked is asked once more', async t => {
+  let asked = 0;
+  const first = Promise.withResolvers<void>();
+  const second = Promise.withResolvers<void>();
+  const poller = new AgentPoller({
+    http: {
+      ask: async () => {
+        asked += 1;
+        if (asked === 1) await first.promise;
+        else second.resolve();
+        return { status: 200, headers: {}, body: Buffer.from(JSON.stringify(settled)) };
+      },
+    },
+    clock: systemClock,
+    rng: () => 0.5,
+    userAgent: 'test',
+    onChange: () => {},
+  });
+  t.after(() => poller.stop());
+  const pod = (version: string): AgentTarget => ({ pod: 'p-0', uid: 'u', url: 'http://p', version });
+  poller.follow('n/chat', [pod('1')]);
+  poller.follow('n/chat', [pod('2')]);
+  assert.equal(asked, 1);
+  first.resolve();
+  await second.promise;
+});

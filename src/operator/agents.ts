@@ -118,6 +118,7 @@ export class AgentPoller {
   private async ask(asked: Asked): Promise<void> {
     this.running += 1;
     asked.isRunning = true;
+    const { version } = asked.target;
     try {
       const status = await this.fetch(asked.target);
       asked.failures = 0;
@@ -133,6 +134,8 @@ export class AgentPoller {
       }
       this.plan(asked, Math.min(this.intervals.busyMs * 2 ** (asked.failures - 1), this.settledMs));
     }
+    // The pod changed meanwhile: what was answered may be from before.
+    if (asked.target.version !== version) asked.dueAtMs = this.options.clock.nowMs();
     asked.isRunning = false;
     this.running -= 1;
     this.pump();
