@@ -178,7 +178,7 @@ export const suites: readonly Suite[] = [
     about: 'a real Kubernetes API server with its controllers; pods are objects only',
     files: ['test/cluster/*.test.ts', 'test/cluster/!(pods)/**/*.test.ts'],
     needs: [...controlPlaneParts, 'kubectl', 'helm', 'foreign-kinds'],
-    budgetSeconds: 500,
+    budgetSeconds: 600,
     filesAtOnce: 2,
     testSecondsMax: 180,
     secondRunFilesMax: 2,
