@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { customResourceDefinition } from '../../src/api/ollama-deployment/crd.ts';
 import { CLUSTER_RULES, OPERATOR_RULES } from '../../src/operator/core/rbac.ts';
@@ -214,7 +215,14 @@ describe(
       done(await bigo(t, 'install', '--no-wait'));
       const { apiVersion, kind, namespace, name } = fleet;
       const spec = { ollama: { models: ['a:1'] } };
-      await cluster.admin.create({ apiVersion, kind, metadata: { name, namespace }, spec });
+      // A definition that was just made anew is served a moment later.
+      for (let triesLeft = 60; triesLeft > 0; triesLeft--) {
+        const made = await cluster.admin
+          .create({ apiVersion, kind, metadata: { name, namespace }, spec })
+          .catch((error: { readonly status?: number }) => error);
+        if (!('status' in made && made.status === 404)) break;
+        await sleep(500);
+      }
       const gone = done(await bigo(t, 'uninstall'));
       assert.match(gone, /removed +Deployment/);
       assert.match(gone, /go on serving[^]*OllamaDeployment default\/kept/);
