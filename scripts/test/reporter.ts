@@ -11,7 +11,10 @@ export type ReportLine =
   /** A file without a test passes in node's eyes and is counted so. */
   | { readonly kind: 'empty'; readonly file: string }
   | { readonly kind: 'fail'; readonly test: string; readonly file: string; readonly error: string }
+  /** A hook of a group, or the group itself, failed: no count of tests knows of it. */
+  | { readonly kind: 'broken group'; readonly group: string; readonly file: string; readonly error: string }
   | { readonly kind: 'output'; readonly file: string; readonly text: string }
+  | { readonly kind: 'begin' | 'over'; readonly test: string; readonly file: string }
   | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'end'; readonly passed: number; readonly failed: number };
 
@@ -37,8 +40,15 @@ function passLines(data: TestPass): ReportLine[] {
   return [];
 }
 
+/** A group of which only a test failed: the test tells of it. */
+const ofItsTests = 'subtestsFailed';
+
 function failLines(data: TestFail): ReportLine[] {
-  if (data.details.type === 'suite') return [];
+  if (data.details.type === 'suite') {
+    const { failureType } = data.details.error as { readonly failureType?: string };
+    if (failureType === ofItsTests) return [];
+    return [{ kind: 'broken group', group: data.name, file: data.file ?? '', error: errorText(data) }];
+  }
   if (data.todo !== undefined)
     return [{ kind: 'skip', test: data.name, reason: `to do: ${String(data.todo)}` }];
   return [{ kind: 'fail', test: data.name, file: data.file ?? '', error: errorText(data) }];
@@ -50,6 +60,10 @@ export function linesOf(event: TestEvent): ReportLine[] {
       return passLines(event.data);
     case 'test:fail':
       return failLines(event.data);
+    case 'test:dequeue':
+      return [{ kind: 'begin', test: event.data.name, file: event.data.file ?? '' }];
+    case 'test:complete':
+      return [{ kind: 'over', test: event.data.name, file: event.data.file ?? '' }];
     case 'test:stdout':
     case 'test:stderr':
       return [{ kind: 'output', file: path.resolve(event.data.file), text: event.data.message }];

@@ -70,6 +70,32 @@ test('a file that cannot be loaded, and a file without a test, are failures', as
   assert.match(said, /b\.test\.ts holds no test/);
 });
 
+test('a hook that fails is a failure that tells its reason, and what it left open keeps nobody waiting', async t => {
+  const { result, said } = await run(t, {
+    'a.test.ts': `import { createServer } from 'node:http'; import { after } from 'node:test';
+      describe('group', () => {
+        after(() => { throw new Error('not stopped'); });
+        it('one', () => { createServer().listen(0); });
+      });`,
+  });
+  assert.deepEqual([result.passed, result.failed], [1, 1]);
+  assert.match(said, /✗ group: a hook[\s\S]*not stopped/);
+  assert.ok(result.seconds < suite.budgetSeconds, 'it was ended by its limit');
+});
+
+test('a run that hangs is ended, and tells what still ran', async t => {
+  const { result, said } = await run(
+    t,
+    {
+      'a.test.ts':
+        "test('one', { timeout: 60_000 }, () => new Promise(() => { setInterval(() => {}, 1000); }));",
+    },
+    { ...suite, budgetSeconds: 1 },
+  );
+  assert.equal(result.failed, 1);
+  assert.match(said, /far over its budget[\s\S]*still running:[\s\S]*: one$/);
+});
+
 const failsOnce = `import fs from 'node:fs';
   const mark = import.meta.filename + '.ran';
   test('steady', () => {});

@@ -10,7 +10,9 @@ import type { Suite } from './suites.ts';
 
 const root = path.resolve(import.meta.dirname, '..', '..');
 const outputLinesKept = 40;
+/** A run that hangs is ended after so many budgets, and never later than so long after its budget: others come after it. */
 const hardLimitBudgets = 5;
+const overBudgetSecondsMax = 900;
 
 async function suiteFiles(suite: Pick<Suite, 'files'>, folder = root): Promise<string[]> {
   const files: string[] = [];
@@ -32,13 +34,16 @@ export async function strayTests(table: readonly Suite[], folder = root): Promis
 
 class Collector {
   passed = 0;
-  failed = 0;
+  failedTestCount = 0;
   ended = false;
   /** A failure that belongs to no test. */
   broken = false;
+  brokenGroups = 0;
   readonly skips: Skip[] = [];
   readonly failedTests: string[] = [];
   readonly failedFiles = new Set<string>();
+  /** Tests, groups and files that began and are not over. */
+  readonly #running = new Set<string>();
   readonly #output = new Map<string, string[]>();
   readonly #print: (text: string) => void;
   readonly #showsOutput: boolean;
@@ -48,20 +53,29 @@ class Collector {
     this.#print = print;
   }
 
+  get failed(): number {
+    return this.failedTestCount + this.brokenGroups;
+  }
+
+  get running(): readonly string[] {
+    return [...this.#running];
+  }
+
   take(line: ReportLine): void {
     switch (line.kind) {
       case 'skip':
         this.skips.push({ test: line.test, reason: line.reason });
         return;
       case 'fail':
-        this.failedTests.push(line.test);
-        this.failedFiles.add(line.file);
-        this.#print(`  ✗ ${line.test}  (${path.relative(root, line.file)})\n${indented(line.error)}`);
-        this.#printOutput(line.file);
+        this.#fail(line.test, line);
+        return;
+      case 'broken group':
+        this.brokenGroups++;
+        this.#fail(`${line.group}: a hook, or the group itself`, line);
         return;
       case 'empty':
         this.passed--;
-        this.failed++;
+        this.failedTestCount++;
         this.broken = true;
         this.#print(`  ✗ ${path.relative(root, line.file)} holds no test`);
         return;
@@ -69,14 +83,27 @@ class Collector {
         if (this.#showsOutput) this.#print(indented(line.text.trimEnd()));
         else this.#keep(line.file, line.text);
         return;
+      case 'begin':
+        this.#running.add(placeOf(line));
+        return;
+      case 'over':
+        this.#running.delete(placeOf(line));
+        return;
       case 'note':
         this.#print(`    ${line.text}`);
         return;
       case 'end':
         this.passed += line.passed;
-        this.failed += line.failed;
+        this.failedTestCount += line.failed;
         this.ended = true;
     }
+  }
+
+  #fail(what: string, { file, error }: { readonly file: string; readonly error: string }): void {
+    this.failedTests.push(what);
+    this.failedFiles.add(file);
+    this.#print(`  ✗ ${what}  (${path.relative(root, file)})\n${indented(error)}`);
+    this.#printOutput(file);
   }
 
   #keep(file: string, text: string): void {
@@ -92,6 +119,10 @@ class Collector {
   }
 }
 
+function placeOf({ test, file }: { readonly test: string; readonly file: string }): string {
+  return `${path.relative(root, file)}: ${test}`;
+}
+
 function indented(text: string): string {
   return text.replace(/^/gm, '      ');
 }
@@ -103,15 +134,20 @@ export async function runSuite(
 ): Promise<SuiteResult> {
   const files = await suiteFiles(suite, folder);
   const started = performance.now();
+  const limitSeconds = Math.min(
+    suite.budgetSeconds * hardLimitBudgets,
+    suite.budgetSeconds + overBudgetSecondsMax,
+  );
+  const endMs = started + limitSeconds * 1000;
   const first = new Collector(suite, print);
-  if (files.length > 0) await runFiles({ suite, files, folder, collector: first, print });
-  const second = deservesSecondRun(suite, first) ? await runAgain(suite, first, print) : undefined;
+  if (files.length > 0) await runFiles({ suite, files, folder, endMs, collector: first, print });
+  const second = deservesSecondRun(suite, first) ? await runAgain({ suite, first, endMs, print }) : undefined;
   const seconds = (performance.now() - started) / 1000;
   const steadied = second?.failed === 0;
   return {
     name: suite.name,
     files: files.length,
-    passed: first.passed + (steadied ? first.failed : 0),
+    passed: first.passed + (steadied ? first.failedTestCount : 0),
     failed: steadied ? 0 : first.failed,
     skips: first.skips,
     unsteady: steadied ? first.failedTests : [],
@@ -125,12 +161,16 @@ function deservesSecondRun(suite: Suite, first: Collector): boolean {
   return !first.broken && count > 0 && count <= suite.secondRunFilesMax;
 }
 
-async function runAgain(suite: Suite, first: Collector, print: (text: string) => void): Promise<Collector> {
+interface Again extends Pick<Run, 'suite' | 'endMs' | 'print'> {
+  readonly first: Collector;
+}
+
+async function runAgain({ suite, first, endMs, print }: Again): Promise<Collector> {
   const files = [...first.failedFiles];
   const shown = files.map(file => path.relative(root, file)).join(', ');
   print(`  ↻ a second run, alone, of ${shown}`);
   const collector = new Collector(suite, print);
-  await runFiles({ suite: { ...suite, filesAtOnce: 1 }, files, folder: root, collector, print });
+  await runFiles({ suite: { ...suite, filesAtOnce: 1 }, files, folder: root, endMs, collector, print });
   return collector;
 }
 
@@ -138,6 +178,8 @@ interface Run {
   readonly suite: Suite;
   readonly files: readonly string[];
   readonly folder: string;
+  /** Both runs of a suite end by then. */
+  readonly endMs: number;
   readonly collector: Collector;
   readonly print: (text: string) => void;
 }
@@ -147,6 +189,8 @@ async function runFiles(run: Run): Promise<void> {
   const args = [
     '--test',
     '--disable-warning=ExperimentalWarning',
+    // What a failed hook left open would keep its file, and with it the run, for ever.
+    '--test-force-exit',
     `--test-concurrency=${suite.filesAtOnce}`,
     `--test-timeout=${suite.testSecondsMax * 1000}`,
     `--test-reporter=${path.join(import.meta.dirname, 'reporter.ts')}`,
@@ -159,7 +203,7 @@ async function runFiles(run: Run): Promise<void> {
     cwd: run.folder,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: suite.budgetSeconds * hardLimitBudgets * 1000,
+    timeout: Math.max(1, Math.round(run.endMs - performance.now())),
   });
   const closed = new Promise<string>(resolve => {
     child.on('error', error => resolve(error.message));
@@ -169,9 +213,10 @@ async function runFiles(run: Run): Promise<void> {
   const how = await closed;
   const explained = how === '0' || (how === '1' && collector.failed > 0);
   if (collector.ended && explained) return;
-  collector.failed++;
+  collector.failedTestCount++;
   collector.broken = true;
-  print(`  ✗ the test run itself ended with ${how}${how === 'SIGTERM' ? ': far over its budget' : ''}`);
+  print(`  ✗ the test run itself ended with ${how}${child.killed ? ': far over its budget' : ''}`);
+  if (child.killed) print(indented(['still running:', ...collector.running].join('\n')));
 }
 
 function takeText(run: Run, text: string): void {
