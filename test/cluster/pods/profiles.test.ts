@@ -5,7 +5,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
+import { isDeepStrictEqual, promisify } from 'node:util';
 import { find, skipUnless } from '../../tools/parts.ts';
 import type { KubeObject } from '../tools/kube-client.ts';
 import { skipWithoutNode } from '../tools/node.ts';
@@ -405,17 +405,21 @@ function modelHosting(): void {
       (await (
         await fetch(`http://${world.node.place.address}:30501/api${route}`, { headers })
       ).json()) as KubeObject;
-    const { models } = (await ask('/deployments')) as unknown as { models: Record<string, unknown>[] };
-    assert.deepEqual(
-      models.map(({ replicas, status }) => ({ replicas, status })),
-      [{ replicas: '3/3', status: 'Running' }],
-    );
-    const { rows } = (await ask('/ollama/models')) as unknown as { rows: Row[] };
+    // The manager looks at the pods every few seconds.
+    await world.until('three of three are shown as running', async () => {
+      const { models } = (await ask('/deployments')) as unknown as { models: Record<string, unknown>[] };
+      const shown = models.map(({ replicas, status }) => ({ replicas, status }));
+      return isDeepStrictEqual(shown, [{ replicas: '3/3', status: 'Running' }]) ? true : undefined;
+    });
     const pods = (await world.pods(namespace, 'ollama')).map(pod => pod.metadata.name);
-    for (const model of ['llama3.2:3b', 'qwen2.5-coder:7b']) {
-      const where = rows.find(row => row.name === model)?.where.map(one => one.backend) ?? [];
-      assert.deepEqual(where.toSorted(), [...pods, 'ollama-writer-0'].toSorted());
-    }
+    const everywhere = [...pods, 'ollama-writer-0'].toSorted();
+    // Each gateway looks for its backends by itself, and the manager asks any of them.
+    for (const model of ['llama3.2:3b', 'qwen2.5-coder:7b'])
+      await world.until(`${model} is shown on ${everywhere.join(', ')}`, async () => {
+        const { rows = [] } = (await ask('/ollama/models')) as unknown as { rows?: Row[] };
+        const where = rows.find(row => row.name === model)?.where.map(one => one.backend) ?? [];
+        return isDeepStrictEqual(where.toSorted(), everywhere) ? true : undefined;
+      });
   });
 
   it('passes its health check when the CronJob runs', async () => {
