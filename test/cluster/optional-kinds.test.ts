@@ -20,7 +20,7 @@ import { OperatorRig, od } from './operator/rig.ts';
 import { skipWithoutCluster } from './tools/cluster.ts';
 import { chart, helm, objectsOf } from './tools/helm.ts';
 import type { KubeObject } from './tools/kube-client.ts';
-import { exportedMetrics, parseQuery } from './promql.ts';
+import { exportedMetrics, parseQuery } from './tools/promql.ts';
 
 const run = promisify(execFile);
 const commandMsMax = 120_000;
