@@ -2,7 +2,7 @@
 // Never installs one on the machine, and never pretends: what cannot be had has a reason, and is left out of the tables.
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { runLogged, toolsFolder, withLock } from '../../test/tools/cache.ts';
+import { runLogged, toolsFolder, withLock } from '../../scripts/fetch/cache.ts';
 
 export const peerNames = ['portkey', 'litellm', 'herd', 'olla', 'nomyo'] as const;
 export type PeerName = (typeof peerNames)[number];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { root } from '../check/source.ts';
-import { sha256File } from '../../test/tools/cache.ts';
+import { sha256File } from '../fetch/cache.ts';
 import { layerEntries, type Layer } from '../image/archive.ts';
 import { freshLibraries, imageWithSbom } from '../image/contents.ts';
 import { writeOci } from '../image/oci.ts';

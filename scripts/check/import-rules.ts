@@ -36,6 +36,7 @@ export const importRules: ImportRules = {
     fakes: 'test/fakes/',
     test: 'test/',
     bench: 'bench/',
+    'scripts/test': 'scripts/test',
     scripts: 'scripts/',
   },
   may: {
@@ -69,10 +70,12 @@ export const importRules: ImportRules = {
     cli: ['api', 'platform', 'fleet', 'cli/core', 'engine/core', 'operator/core', 'profiles/core'],
     sim: ['api', 'gateway/core'],
     fakes: ['api', 'sim'],
-    tools: ['engine'],
+    tools: ['engine', 'scripts'],
     test: everything,
     bench: everything,
-    scripts: ['api', 'tools', 'cli', 'gateway/core', 'manager/core', 'operator/core', 'profiles/core'],
+    // Alone of the scripts: what makes a release must not depend on tests.
+    'scripts/test': ['tools', 'scripts'],
+    scripts: ['api', 'scripts/test', 'cli', 'gateway/core', 'manager/core', 'operator/core', 'profiles/core'],
   },
   packages: {
     api: ['zod'],

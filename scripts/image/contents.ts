@@ -6,7 +6,6 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { IMAGE_REPOSITORY } from '../../src/api/operator-settings.ts';
-import { fetchDebian } from '../../test/tools/other-processor.ts';
 import { root } from '../check/source.ts';
 import type { Stamp } from '../build/bundle.ts';
 import { sbomText, type Sbom } from '../build/sbom.ts';
@@ -14,6 +13,7 @@ import type { Image, Layer } from './archive.ts';
 import { ownersOf, packagesIn, type DebianPackage } from './debian-packages.ts';
 import { foreignFiles } from './foreign.ts';
 import { imageSbom } from './image-sbom.ts';
+import { fetchDebian } from './other-processor.ts';
 import { ownProcessor, type Processor } from './processors.ts';
 
 const run = promisify(execFile);

@@ -1,8 +1,8 @@
 // What an image for another processor has of programs and libraries, and where the loader will look for them. Never runs any of it.
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { otherPrograms } from '../../test/tools/other-processor.ts';
 import { readElf } from './elf.ts';
+import { otherPrograms } from './other-processor.ts';
 import { processors, type Processor } from './processors.ts';
 
 export interface ForeignFiles {

@@ -14,7 +14,6 @@ const stamp = { version: '1.2.3', commit: 'abc', time: '2026-01-02T03:04:05Z' };
 const own = [
   'src',
   'scripts',
-  'test/tools',
   'ui/dist',
   'ui/package-lock.json',
   'package.json',

@@ -2,7 +2,7 @@
 import { find } from '../tools/parts.ts';
 import { startOllama } from '../tools/real-ollama.ts';
 import { openAsBlob } from 'node:fs';
-import { sha256File } from '../tools/cache.ts';
+import { sha256File } from '../../scripts/fetch/cache.ts';
 import { startFakeOllama } from '../fakes/ollama/server.ts';
 import { startEngineProcess } from './gateway-process.ts';
 import type { Kind } from './target.ts';

@@ -3,8 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { runLogged, toolsFolder, withLock } from './cache.ts';
-import { unpackDebian } from './debian.ts';
+import { runLogged, toolsFolder, withLock } from '../../scripts/fetch/cache.ts';
+import { unpackDebian } from '../../scripts/fetch/debian.ts';
 import { goProgram } from './go.ts';
 
 const ollamaVersion = '0.24.0';

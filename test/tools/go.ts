@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { runLogged, toolsFolder, withLock } from './cache.ts';
+import { runLogged, toolsFolder, withLock } from '../../scripts/fetch/cache.ts';
 import { pip } from './pip.ts';
 
 const minorMin = 26;

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { kubernetesVersion } from './build-kube.ts';
-import { runLogged, toolsFolder, withLock } from './cache.ts';
+import { runLogged, toolsFolder, withLock } from '../../scripts/fetch/cache.ts';
 import { goProgram } from './go.ts';
 
 const timeoutMs = 20 * 60 * 1000;

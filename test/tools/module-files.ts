@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { toolsFolder, withLock } from './cache.ts';
+import { toolsFolder, withLock } from '../../scripts/fetch/cache.ts';
 import { goProgram } from './go.ts';
 
 const downloadMsMax = 10 * 60 * 1000;

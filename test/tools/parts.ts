@@ -11,7 +11,7 @@ import {
   type KubeProgram,
 } from './build-kube.ts';
 import { buildOllama, builtOllama, reportsVersion } from './build-ollama.ts';
-import { installDebian } from './debian.ts';
+import { installDebian } from '../../scripts/fetch/debian.ts';
 import { fetchKubeClient, fetchedKubeClient } from './fetch-kube-client.ts';
 import { fetchSmollm2, smollm2File } from './fetch-smollm2.ts';
 import {
@@ -21,7 +21,7 @@ import {
   installedCheckov,
   type ManifestTool,
 } from './manifest-tools.ts';
-import { fetchOther, otherDebianMark } from './other-processor.ts';
+import { fetchOther, otherDebianMark } from '../../scripts/image/other-processor.ts';
 import { fetchModuleFiles, modulesFolder, type ModuleCollection } from './module-files.ts';
 
 export const partNames = [

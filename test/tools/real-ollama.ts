@@ -6,7 +6,7 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sha256File } from './cache.ts';
+import { sha256File } from '../../scripts/fetch/cache.ts';
 import { freePort } from './free-port.ts';
 import { find } from './parts.ts';
 import { digestOf } from './tiny-gguf.ts';

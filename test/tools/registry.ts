@@ -8,7 +8,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sha256File } from './cache.ts';
+import { sha256File } from '../../scripts/fetch/cache.ts';
 
 export interface RegistryModel {
   /** Bytes of a GGUF file, or its path. */

@@ -3,15 +3,14 @@
 import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { runLogged, toolsFolder, withLock } from './cache.ts';
-import { unpackDebian } from './debian.ts';
+import { root } from '../check/source.ts';
+import { runLogged, toolsFolder, withLock } from '../fetch/cache.ts';
+import { unpackDebian } from '../fetch/debian.ts';
+import { processors, type Processor } from './processors.ts';
 
-const root = path.resolve(import.meta.dirname, '..', '..');
 const fetchMsMax = 10 * 60_000;
 /** dash is /bin/sh; the others are what it and Node load. */
 const debianPackages = ['dash', 'libc6', 'libgcc-s1', 'libstdc++6'];
-
-type Processor = 'amd64' | 'arm64';
 
 export interface OtherPrograms {
   readonly nodeFolder: string;
@@ -29,14 +28,15 @@ export async function otherPrograms(processor: Processor): Promise<OtherPrograms
   return { nodeFolder, nodeVersion: locked.version, debianRoot };
 }
 
+const otherProcessor: Processor = process.arch === 'arm64' ? 'amd64' : 'arm64';
+
 /** The last file that adding them makes. */
 export function otherDebianMark(): string {
-  const other = process.arch === 'arm64' ? 'amd64' : 'arm64';
-  return path.join(debianFolderOf(other), 'bin', 'dash');
+  return path.join(debianFolderOf(otherProcessor), 'bin', 'dash');
 }
 
 export async function fetchOther(): Promise<string> {
-  await otherPrograms(process.arch === 'arm64' ? 'amd64' : 'arm64');
+  await otherPrograms(otherProcessor);
   return otherDebianMark();
 }
 
@@ -66,7 +66,7 @@ interface LockedNode {
 }
 
 async function lockedNode(processor: Processor): Promise<LockedNode> {
-  const name = `node-linux-${processor === 'amd64' ? 'x64' : 'arm64'}`;
+  const name = `node-linux-${processors[processor].node}`;
   const lock = JSON.parse(await readFile(path.join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, Partial<LockedNode>>;
   };
