@@ -7,7 +7,7 @@ import { bundle, smokeTest, stampOf } from './build/bundle.ts';
 import { layerEntries, writeArchive, type Image } from './image/archive.ts';
 import { freshLibraries, imageWithSbom } from './image/contents.ts';
 import { writeOci } from './image/oci.ts';
-import { isProcessor, ownProcessor, processors, type Processor } from './image/processors.ts';
+import { allProcessors, ownProcessor, platformsOf } from './image/processors.ts';
 
 const usage = `Usage: npm run image -- [--archive FILE | --oci FILE | --folder FOLDER] [--platform LIST] [--commit ID]
 
@@ -31,17 +31,6 @@ async function unpack(folder: string, { layers }: Image): Promise<void> {
   }
 }
 
-function platformsOf(list: string | undefined, several: readonly Processor[]): Processor[] {
-  if (list === undefined) return [...several];
-  return [...new Set(list.split(','))].map(platform => {
-    const name = platform.replace(/^linux\//, '');
-    if (platform.startsWith('linux/') && isProcessor(name)) return name;
-    throw new Error(`--platform ${platform}: it may be ${known.map(one => `linux/${one}`).join(' or ')}.`);
-  });
-}
-
-const known = Object.keys(processors).filter(isProcessor);
-
 type Made = Awaited<ReturnType<typeof imageWithSbom>>;
 
 async function writeSboms(archive: string, made: readonly Made[]): Promise<void> {
@@ -57,7 +46,8 @@ async function main(): Promise<void> {
   } as const;
   const { values } = parseArgs({ options });
   if (values.help === true) return console.log(usage);
-  const chosen = platformsOf(values.platform, values.oci === undefined ? [ownProcessor()] : known);
+  const usual = values.oci === undefined ? [ownProcessor()] : allProcessors;
+  const chosen = values.platform === undefined ? usual : platformsOf(values.platform);
   if (values.oci === undefined && chosen.length > 1)
     throw new Error('Several processors in one archive: only with --oci FILE.');
   const said = await stampOf();

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { stampOf } from './build/bundle.ts';
 import { makeRelease } from './build/release.ts';
 import { root } from './check/source.ts';
-import { isProcessor, processors } from './image/processors.ts';
+import { allProcessors, platformsOf } from './image/processors.ts';
 
 const usage = `Usage: npm run release -- [--folder FOLDER] [--platform LIST]
 
@@ -23,9 +23,7 @@ async function main(): Promise<void> {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({ options: { folder: text, platform: text, help: { type: 'boolean' } } });
   if (values.help === true) return console.log(usage);
-  const wanted = values.platform?.split(',').map(one => one.replace(/^linux\//, ''));
-  const chosen = (wanted ?? Object.keys(processors)).filter(isProcessor);
-  if (chosen.length !== (wanted ?? chosen).length) throw new Error(`--platform ${values.platform}\n${usage}`);
+  const chosen = values.platform === undefined ? allProcessors : platformsOf(values.platform);
   const stamp = await stampOf();
   if (stamp.commit.endsWith('-dirty'))
     console.error('note: files differ from the commit, and the release says so: commit them first.');

@@ -15,7 +15,7 @@ import { imageStart, imageWithSbom } from './contents.ts';
 import { dockerfile } from './dockerfile.ts';
 import { readElf, type Elf } from './elf.ts';
 import { writeOci } from './oci.ts';
-import { ownProcessor, processors, type Processor } from './processors.ts';
+import { ownProcessor, platformsOf, processors, type Processor } from './processors.ts';
 
 const noOther = await skipUnless('other-processor');
 
@@ -73,6 +73,12 @@ test('tar reads the archive: files belong to root, everybody may write into /tmp
 test('the program starts as a user that is not root, in the Dockerfile and in the archive', () => {
   assert.match(imageStart.user, /^[1-9]\d*:[1-9]\d*$/);
   assert.match(dockerfile(), new RegExp(`^USER ${imageStart.user}$`, 'm'));
+});
+
+test('platforms are named as containers name them; any other is refused with those that there are', () => {
+  assert.deepEqual(platformsOf('linux/arm64,linux/amd64,linux/arm64'), ['arm64', 'amd64']);
+  for (const other of ['linux/riscv64', 'windows/amd64', 'amd64', ''])
+    assert.throws(() => platformsOf(`linux/amd64,${other}`), /may be linux\/amd64 or linux\/arm64/);
 });
 
 /** By path, for every file of the image that is a program or a library. */

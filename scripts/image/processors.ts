@@ -16,18 +16,26 @@ export const processors: Readonly<Record<Processor, Names>> = {
   arm64: { node: 'arm64', elfMachine: 183, libraries: '/lib/aarch64-linux-gnu' },
 };
 
-export function isProcessor(name: string): name is Processor {
-  return Object.hasOwn(processors, name);
-}
+const isProcessor = (name: string): name is Processor => Object.hasOwn(processors, name);
+
+export const allProcessors: readonly Processor[] = Object.keys(processors).filter(isProcessor);
 
 /** Of this machine. */
 export function ownProcessor(): Processor {
-  const found = Object.keys(processors).find(
-    name => isProcessor(name) && processors[name].node === process.arch,
-  );
-  if (found === undefined || !isProcessor(found))
+  const found = allProcessors.find(name => processors[name].node === process.arch);
+  if (found === undefined)
     throw new Error(
       `No image is made on ${process.arch}: build it for linux/amd64 or linux/arm64 on another machine.`,
     );
   return found;
+}
+
+/** As --platform names them, with commas between. */
+export function platformsOf(list: string): Processor[] {
+  return [...new Set(list.split(','))].map(platform => {
+    const name = platform.replace(/^linux\//, '');
+    if (platform.startsWith('linux/') && isProcessor(name)) return name;
+    const known = allProcessors.map(one => `linux/${one}`).join(' or ');
+    throw new Error(`--platform ${platform}: it may be ${known}.`);
+  });
 }
