@@ -14,7 +14,10 @@ const usage = `Usage: npm run release -- [--folder FOLDER] [--platform LIST]
 
 /** Whoever names a folder by mistake keeps what is in it. */
 async function refuseForeign(folder: string): Promise<void> {
-  const there = await readdir(folder).catch((): string[] => []);
+  const there = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === 'ENOENT') return [];
+    throw new Error(`${folder} is no folder that can be read (${error.code}): name another one.`);
+  });
   if (there.length > 0 && !there.includes('SHA256SUMS'))
     throw new Error(`${folder} has files that are no release: name another folder, or remove them.`);
 }
