@@ -24,7 +24,10 @@ export async function otherPrograms(processor: Processor): Promise<OtherPrograms
   const nodeFolder = nodeFolderOf(locked);
   if (!(await isThere(nodeFolder))) await withLock(locked.name, () => fetchNode(locked));
   const debianRoot = debianFolderOf(processor);
-  if (!(await isThere(debianRoot))) await fetchDebian(processor);
+  if (!(await isThere(debianRoot)))
+    await withLock(lockOf(processor), async () => {
+      if (!(await isThere(debianRoot))) await unpackFor(processor);
+    });
   return { nodeFolder, nodeVersion: locked.version, debianRoot };
 }
 
@@ -41,7 +44,13 @@ export async function fetchOther(): Promise<string> {
 }
 
 /** Also where they are there: a release wants the security updates of today. */
-export async function fetchDebian(processor: Processor): Promise<void> {
+export function fetchDebian(processor: Processor): Promise<void> {
+  return withLock(lockOf(processor), () => unpackFor(processor));
+}
+
+const lockOf = (processor: Processor): string => `debian-${processor}`;
+
+async function unpackFor(processor: Processor): Promise<void> {
   const folder = debianFolderOf(processor);
   await mkdir(path.dirname(folder), { recursive: true });
   const work = await mkdtemp(`${folder}-`);
