@@ -12,6 +12,7 @@ import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess, type GatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi, type FakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
+import { until as untilSo } from '../tools/until.ts';
 import { MountedFile } from './rig.ts';
 
 const by = { name: 'test', operation: 'Update', subresource: '' } as const;
@@ -81,13 +82,8 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 30_000;
-  while (!(await isSo())) {
-    assert.ok(performance.now() < endMs, `${what} never came\n${gateway.log().slice(-2_000)}`);
-    await sleep(30);
-  }
-}
+const until = (what: string, isSo: () => Promise<boolean>): Promise<void> =>
+  untilSo(what, isSo, () => gateway.log());
 
 interface Fleet {
   readonly backends: readonly {

@@ -10,6 +10,7 @@ import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess, type GatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi, type FakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
+import { until } from '../tools/until.ts';
 import { anAgent, type AgentRig } from './rig.ts';
 
 const by = { name: 'test', operation: 'Update', subresource: '' } as const;
@@ -87,12 +88,12 @@ class PlayedFleet {
     return ((await answer.json()) as { backends: Backend[] }).backends;
   }
 
-  async until(what: string, isSo: (backends: readonly Backend[]) => boolean): Promise<void> {
-    const endMs = performance.now() + 60_000;
-    while (!isSo(await this.backends())) {
-      assert.ok(performance.now() < endMs, `${what} never came\n${this.gateway.log().slice(-2_000)}`);
-      await sleep(30);
-    }
+  until(what: string, isSo: (backends: readonly Backend[]) => boolean): Promise<void> {
+    return until(
+      what,
+      async () => isSo(await this.backends()),
+      () => this.gateway.log(),
+    );
   }
 
   servedBy(ordinal: number): number {

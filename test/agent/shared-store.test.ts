@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
+import { until } from '../tools/until.ts';
 
 const by = { name: 'test', operation: 'Update', subresource: '' } as const;
 
@@ -52,14 +52,8 @@ test('a pull goes to the writer, a request never; without a writer no reader tak
     };
     return fleet.backends.map(({ state }) => state).join();
   };
-  const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
-    const endMs = performance.now() + 60_000;
-    while (!(await isSo())) {
-      assert.ok(performance.now() < endMs, `${what} never came\n${gateway.log().slice(-2_000)}`);
-      await sleep(30);
-    }
-  };
-  await until('both pods', async () => (await states()) === 'up,up');
+  const log = () => gateway.log();
+  await until('both pods', async () => (await states()) === 'up,up', log);
   assert.match((await post('/api/pull', { model: 'new' })).text, /"status":"success"/);
   assert.deepEqual([asked(reader, '/api/pull'), asked(writer, '/api/pull')], [0, 1]);
   for (let turn = 0; turn < 6; turn++) {
@@ -67,7 +61,7 @@ test('a pull goes to the writer, a request never; without a writer no reader tak
   }
   assert.equal(asked(writer, '/api/generate'), 0);
   api.store.delete({ collection: 'v1/pods', namespace: 'llm', name: 'w-0' }, { orphans: false });
-  await until('the end of the writer', async () => (await states()) === 'up');
+  await until('the end of the writer', async () => (await states()) === 'up', log);
   assert.ok((await post('/api/pull', { model: 'new', stream: false })).status >= 500);
   assert.equal(asked(reader, '/api/pull'), 0);
 });

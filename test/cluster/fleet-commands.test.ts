@@ -6,16 +6,15 @@ import { type AddressInfo } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { customResourceDefinition } from '../../src/api/ollama-deployment/crd.ts';
 import { aHome, type Running, type RunResult } from '../cli/bigo.ts';
+import { until } from '../tools/until.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import type { KubeObject } from './tools/kube-client.ts';
 import { addNode, reportPod } from './tools/pretend.ts';
 
 const namespace = 'ml';
 const fleet = { apiVersion: 'llm.geeper.io/v1alpha1', kind: 'OllamaDeployment', namespace, name: 'chat' };
-const servedMsMax = 60_000;
 const pod = { apiVersion: 'v1', kind: 'Pod', namespace, name: 'chat-ollama-0' };
 
 /** A whole suite of programs that are started one after another. */
@@ -347,14 +346,6 @@ async function startGateway(t: TestContext, address: string): Promise<PretendGat
   const { port } = server.address() as AddressInfo;
   const gateway: PretendGateway = { port, asked, says: 'broken' };
   return gateway;
-}
-
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + servedMsMax;
-  while (!(await isSo())) {
-    if (Date.now() > deadlineMs) assert.fail(`not in ${servedMsMax} ms: ${what}`);
-    await sleep(100);
-  }
 }
 
 /** An established resource is served a moment later. */

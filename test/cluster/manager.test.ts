@@ -5,7 +5,6 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   MANAGER_CLUSTER_RULES,
   MANAGER_OWN_RULES,
@@ -14,11 +13,11 @@ import {
 } from '../../src/manager/core/rbac.ts';
 import { aHome, type Running } from '../cli/bigo.ts';
 import { aGateway, type GatewayRig } from '../manager/rig.ts';
+import { untilSeen } from '../tools/until.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import { addNode, reportPod } from './tools/pretend.ts';
 
 const crdFile = new URL('../../deploy/crds/ollamadeployments.yaml', import.meta.url);
-const untilMsMax = 60_000;
 const managerMsMax = 280_000;
 const account = 'model-manager';
 const token = 'token-of-the-gateways';
@@ -33,20 +32,6 @@ async function call(url: string, method: string, body?: object): Promise<{ statu
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   return { status: response.status, body: await response.json() };
-}
-
-async function until<Value>(
-  what: string,
-  look: () => Promise<Value>,
-  holds: (value: Value) => boolean,
-): Promise<Value> {
-  const endMs = performance.now() + untilMsMax;
-  for (;;) {
-    const value = await look();
-    if (holds(value)) return value;
-    assert.ok(performance.now() < endMs, `${what} never came: ${JSON.stringify(value)?.slice(0, 2_000)}`);
-    await sleep(100);
-  }
 }
 
 /** A server that always says the same; gives its port. */
@@ -64,7 +49,7 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
   before(async () => {
     cluster = await startControlPlane();
     await cluster.admin.applyYaml(await readFile(crdFile, 'utf8'));
-    await until(
+    await untilSeen(
       'the resource',
       () => cluster.admin.send('GET', '/apis/llm.geeper.io/v1alpha1/ollamadeployments'),
       ({ status }) => status === 200,
@@ -148,7 +133,7 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
     });
     const { url } = await running.ready();
     const ready = async (): Promise<void> => {
-      await until(
+      await untilSeen(
         'its gateways',
         () => call(`${url}/api/whoami`, 'GET'),
         ({ status }) => status === 200,
@@ -207,7 +192,7 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
     assert.deepEqual(resource['spec'].ollama.models, ['m:1', 'b:1']);
     assert.equal(resource['spec'].ollama.gpu.count, 1, 'its nodes have GPUs');
 
-    const { body } = await until(
+    const { body } = await untilSeen(
       'the desired models',
       () => call(`${url}/api/ollama/models`, 'GET'),
       answer => answer.body.desired?.length === 2,
@@ -275,7 +260,7 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
     await Promise.all([one.ready(), two.ready()]);
     await cluster.admin.until(usageRef(namespace), object => object?.['data']?.usage_data === '{}');
     const counted = async (): Promise<number> => (await usageOf(namespace))['m:1']?.requests ?? 0;
-    const settled = (count: number) => until(`${count} requests`, counted, now => now >= count);
+    const settled = (count: number) => untilSeen(`${count} requests`, counted, now => now >= count);
     const looked = () => Promise.all([one, two].map(({ url }) => call(`${url}/api/usage`, 'GET')));
 
     await ask(first, 20);
@@ -301,7 +286,7 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
 
     await patch({ usage_data: '{"half' });
     await ask(first, 2);
-    await until(
+    await untilSeen(
       'a whole one',
       () => usageOf(namespace).catch(() => ({})),
       data => data['m:1']?.requests === 2,
@@ -325,7 +310,7 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
     const { url, ready } = await aManager(t, namespace);
     await ready();
     await cluster.stopApiServer();
-    const health = await until(
+    const health = await untilSeen(
       'the word that it is away',
       () => call(`${url}/api/health`, 'GET'),
       ({ body }) => body.kubernetes === 'disconnected',
@@ -338,7 +323,7 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
     assert.match(problems[0].message, /API server/);
     assert.equal((await call(`${url}/api/usage`, 'GET')).body.code, 'cluster_away');
     await cluster.startApiServer();
-    await until(
+    await untilSeen(
       'what was served meanwhile',
       () => usageOf(namespace),
       data => data['m:1']?.requests === 4,
@@ -356,9 +341,9 @@ describe('a manager in a cluster', { skip: await skipWithoutCluster() }, () => {
     const { body } = await call(`${one.url}/api/ollama/pull`, 'POST', { model: 'slow:1' });
     const at = (url: string) => async () =>
       (await call(`${url}/api/ollama/pull/progress?id=${body.id}`, 'GET')).body.pulls[0];
-    await until('the pull', at(two.url), pull => pull?.status === 'running');
+    await untilSeen('the pull', at(two.url), pull => pull?.status === 'running');
     await call(`${two.url}/api/ollama/pull?id=${body.id}`, 'DELETE');
-    await until('its end', at(one.url), pull => pull.status === 'cancelled');
+    await untilSeen('its end', at(one.url), pull => pull.status === 'cancelled');
     const report = { source: 'cronjob', available_models: ['a'], missing_models: [], timestamp: 'now' };
     assert.equal((await call(`${one.url}/api/health/report`, 'POST', report)).status, 200);
     const { reports } = (await call(`${two.url}/api/health/reports`, 'GET')).body;

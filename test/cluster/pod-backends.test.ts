@@ -7,10 +7,9 @@ import { DRAIN_UNTIL } from '../../src/fleet/core/pods.ts';
 import { PodDiscovery } from '../../src/fleet/kubernetes.ts';
 import { createKubeClient } from '../../src/platform/kube/client.ts';
 import { kubeAccess } from '../../src/platform/kube/kubeconfig.ts';
+import { until } from '../tools/until.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import { addNode, finishPod, reportPod } from './tools/pretend.ts';
-
-const untilMsMax = 60_000;
 
 const roles = `
 apiVersion: v1
@@ -71,13 +70,7 @@ describe('pods of a real API server as backends', { skip: await skipWithoutClust
       await discovery.stop();
       await client.close();
     });
-    const until = async (what: string, isSo: () => boolean): Promise<void> => {
-      const endMs = performance.now() + untilMsMax;
-      while (!isSo()) {
-        assert.ok(performance.now() < endMs, `${what} never came: ${JSON.stringify(discovery.latest)}`);
-        await sleep(50);
-      }
-    };
+    const seen = () => JSON.stringify(discovery.latest);
     const names = () => discovery.latest.specs.map(({ name, url, slots }) => `${name} ${url} ${slots}`);
     const annotate = (text: string | null) => {
       const ref = { apiVersion: 'v1', kind: 'Pod', namespace, name: 'chat-ollama-0' };
@@ -88,21 +81,21 @@ describe('pods of a real API server as backends', { skip: await skipWithoutClust
     await discovery.looked;
     assert.deepEqual(names(), [], 'a pod without an address');
     await reportPod(admin, { namespace, name: 'chat-ollama-0' }, { podIP: '10.9.0.1', ready: false });
-    await until('the pod', () => names().length === 1);
+    await until('the pod', () => names().length === 1, seen);
     assert.deepEqual(names(), ['chat-ollama-0 http://10.9.0.1:11434 4']);
 
     await annotate(new Date(Date.now() + 600_000).toISOString());
-    await until('the planned drain', () => discovery.latest.draining.has('chat-ollama-0'));
+    await until('the planned drain', () => discovery.latest.draining.has('chat-ollama-0'), seen);
     await annotate(null);
-    await until('the end of the planned drain', () => discovery.latest.draining.size === 0);
+    await until('the end of the planned drain', () => discovery.latest.draining.size === 0, seen);
 
     await cluster.stopApiServer();
     await sleep(500);
     assert.equal(names().length, 1);
     await cluster.startApiServer();
     await admin.send('DELETE', `/api/v1/namespaces/${namespace}/pods/chat-ollama-0`);
-    await until('the drain by deletion', () => discovery.latest.draining.has('chat-ollama-0'));
+    await until('the drain by deletion', () => discovery.latest.draining.has('chat-ollama-0'), seen);
     await finishPod(admin, { namespace, name: 'chat-ollama-0' });
-    await until('the end of the pod', () => names().length === 0);
+    await until('the end of the pod', () => names().length === 0, seen);
   });
 });

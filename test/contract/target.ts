@@ -1,6 +1,6 @@
 // What a contract case is given: one running implementation and how to talk to it. Never knows which one it is but by `kind`.
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../tools/until.ts';
 
 export type Kind = 'fake' | 'ollama' | 'engine';
 export type Way = 'direct' | 'gateway';
@@ -131,17 +131,6 @@ export const textAt = (value: unknown, ...path: readonly (string | number)[]): s
   return found as string;
 };
 
-const eventuallyMsMax = 10_000;
-
-/** For what another part of the fleet notices a moment later. */
-export async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + eventuallyMsMax;
-  while (!(await holds())) {
-    assert.ok(Date.now() < endMs, `within ${eventuallyMsMax} ms: ${what}`);
-    await sleep(100);
-  }
-}
-
 export async function runnerOf(target: Target, model: string): Promise<Json | undefined> {
   const { models } = (await get(target, '/api/ps')) as { models: Json[] };
   return models.find(each => each['name'] === model);
@@ -149,5 +138,5 @@ export async function runnerOf(target: Target, model: string): Promise<Json | un
 
 export async function unload(target: Target, model = target.model): Promise<void> {
   await ask(target, '/api/generate', { model, keep_alive: 0, stream: false });
-  await eventually(`${model} is unloaded`, async () => (await runnerOf(target, model)) === undefined);
+  await until(`${model} is unloaded`, async () => (await runnerOf(target, model)) === undefined);
 }

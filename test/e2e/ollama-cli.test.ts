@@ -5,15 +5,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { startGatewayProcess, type GatewayProcess } from '../contract/gateway-process.ts';
 import { skipUnless } from '../tools/parts.ts';
 import { startOllama, type RealOllama } from '../tools/real-ollama.ts';
 import { startRegistry, type Registry } from '../tools/registry.ts';
 import { tinyGguf } from '../tools/tiny-gguf.ts';
+import { until } from '../tools/until.ts';
 import { ollamaClient, type ClientAnswer, type OllamaClient } from './ollama-client.ts';
 
-const returnMsMax = 30_000;
 const steady = { num_predict: 12, temperature: 0, num_thread: 1 };
 
 interface World {
@@ -64,14 +63,6 @@ function table({ stdout }: ClientAnswer): string[][] {
 /** Ollama prints parameters in no order. */
 function lines({ code, stdout }: ClientAnswer): string[] {
   return [`exit ${code}`, ...stdout.split('\n')].toSorted();
-}
-
-async function until(what: string, done: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + returnMsMax;
-  while (!(await done())) {
-    if (Date.now() > deadline) throw new Error(`waited ${returnMsMax} ms in vain: ${what}`);
-    await sleep(100);
-  }
 }
 
 interface SeenBackend {

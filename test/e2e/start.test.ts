@@ -2,13 +2,11 @@
 // Everything is real: npm, the embedded engine, the model. Never judges more of an answer than that Paris is in it.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { skipUnless } from '../tools/parts.ts';
+import { until } from '../tools/until.ts';
 import { freshClone, isCheckout, type FreshClone, type Program } from './fresh-clone.ts';
 
 const model = 'smollm2:135m';
-const waitMsMax = 60_000;
-const untilSeenMs = 200;
 
 async function skipReason(): Promise<string | false> {
   if (process.platform !== 'linux') return 'only on linux: processes are found in /proc';
@@ -81,13 +79,7 @@ describe('a person with a fresh clone', { skip: await skipReason() }, () => {
     return JSON.parse(answer.stdout) as Fleet;
   }
 
-  async function until(what: string, done: () => Promise<boolean>): Promise<void> {
-    const deadline = Date.now() + waitMsMax;
-    while (!(await done())) {
-      if (Date.now() > deadline) throw new Error(`in vain: ${what}\n${started.stderr.slice(-3000)}`);
-      await sleep(untilSeenMs);
-    }
-  }
+  const log = (): string => started.stderr;
 
   async function pidOf(name: string): Promise<number> {
     const backend = (await status()).backends.find(one => one.name === name);
@@ -111,7 +103,7 @@ describe('a person with a fresh clone', { skip: await skipReason() }, () => {
     const ready = await started.ready();
     assert.match(ready.admin, /^http:\/\/127\.0\.0\.1:\d+$/);
     url = ready.url;
-    await until('the commands to try', async () => started.stderr.includes('bigo status'));
+    await until('the commands to try', async () => started.stderr.includes('bigo status'), log);
     assert.match(started.stderr, /There is no `ollama` program on PATH\.\nUsing the embedded engine\./);
     assert.match(started.stderr, new RegExp(`^Model ${model} from .+`, 'm'));
     const { backends } = await status();
@@ -165,7 +157,11 @@ describe('a person with a fresh clone', { skip: await skipReason() }, () => {
     assert.match(await anthropic.text, /event: message_stop/);
     const next = await ask(url, '/api/chat', { ...user('Hello!'), options: { num_predict: 5 } });
     assert.match(await next.text, /"done":true/);
-    await until('the engine is back', async () => (await status()).backends.every(one => one.state === 'up'));
+    await until(
+      'the engine is back',
+      async () => (await status()).backends.every(one => one.state === 'up'),
+      log,
+    );
     assert.notEqual(await pidOf(native.backend), pid);
   });
 
@@ -179,7 +175,7 @@ describe('a person with a fresh clone', { skip: await skipReason() }, () => {
     assert.match(await open.text, /data: \[DONE\]\s*$/);
     const { code } = await started.ended;
     assert.equal(code, 0);
-    await until('every process has ended', async () => (await clone.processes()).size === 0);
+    await until('every process has ended', async () => (await clone.processes()).size === 0, log);
     await assert.rejects(fetch(url));
   });
 });

@@ -7,7 +7,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { skipUnless } from '../tools/parts.ts';
 import { digestOf, tinyGguf } from '../tools/tiny-gguf.ts';
-import { json, lines, openStream, startTestEngine, until } from './harness.ts';
+import { until } from '../tools/until.ts';
+import { json, lines, openStream, startTestEngine } from './harness.ts';
 
 const skip = await skipUnless('llama');
 const few = { num_predict: 12, temperature: 0, seed: 1 };

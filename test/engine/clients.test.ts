@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { skipUnless } from '../tools/parts.ts';
-import { json, openStream, startTestEngine, until } from './harness.ts';
+import { until } from '../tools/until.ts';
+import { json, openStream, startTestEngine } from './harness.ts';
 import type { TestEngine } from './harness.ts';
 
 const skip = await skipUnless('llama');

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { serveEngine } from '../../src/engine/serve.ts';
 import type { EngineOptions } from '../../src/engine/serve.ts';
 import { digestOf, tinyGguf } from '../tools/tiny-gguf.ts';
@@ -105,16 +104,4 @@ export async function openStream(engine: TestEngine, body: Json): Promise<OpenSt
       return JSON.parse(text.trim().split('\n').at(-1) ?? '') as Json;
     },
   };
-}
-
-const waitMsMax = 20_000;
-
-/** Polls until the condition holds; fails with its name when it never does. */
-export async function until(name: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = performance.now() + waitMsMax;
-  while (performance.now() < deadlineMs) {
-    if (await holds()) return;
-    await sleep(20);
-  }
-  throw new Error(`never came true: ${name}`);
 }

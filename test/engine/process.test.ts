@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { until } from './harness.ts';
+import { until } from '../tools/until.ts';
 
 const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
 

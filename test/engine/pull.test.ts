@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { startRegistry } from '../tools/registry.ts';
 import type { Registry } from '../tools/registry.ts';
 import { digestOf, tinyGguf } from '../tools/tiny-gguf.ts';
-import { json, lines, startTestEngine, until } from './harness.ts';
+import { until } from '../tools/until.ts';
+import { json, lines, startTestEngine } from './harness.ts';
 import type { TestEngine } from './harness.ts';
 
 const tiny = tinyGguf();

@@ -1,12 +1,11 @@
 // Two or three stores of models, played by fake Ollamas or a few scripted lines, behind a gateway. Nothing outlives its test.
 // Never a backend outside loopback.
-import assert from 'node:assert/strict';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { startRig, type Rig, type RigOptions } from '../../src/gateway/models/rig.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
+import { until } from '../tools/until.ts';
 
 export const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -74,14 +73,6 @@ export const linesOf = async (answer: Response): Promise<Line[]> =>
 export async function namesAt({ url }: { url: string }): Promise<string[]> {
   const { models } = (await (await fetch(`${url}/api/tags`)).json()) as { models: { name: string }[] };
   return models.map(model => model.name).sort();
-}
-
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    if (await holds()) return;
-    await sleep(20);
-  }
-  assert.fail(`never: ${what}`);
 }
 
 export const asked = (server: FakeOllama, path: string): number =>

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createKey } from '../../src/gateway/keys.ts';
 import { API_ROUTES, type RouteId } from '../../src/manager/core/routes.ts';
+import { untilSeen } from '../tools/until.ts';
 import { aManager, type ManagerRig } from './rig.ts';
 
 interface Answer {
@@ -24,18 +24,6 @@ async function call(url: string, method: string, body?: unknown, headers: object
   });
   const text = await response.text();
   return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
-}
-
-const untilMsMax = 60_000;
-
-async function until<Value>(look: () => Promise<Value>, holds: (value: Value) => boolean): Promise<Value> {
-  const endMs = performance.now() + untilMsMax;
-  for (;;) {
-    const value = await look();
-    if (holds(value)) return value;
-    assert.ok(performance.now() < endMs, `it did not come about: ${JSON.stringify(value)}`);
-    await sleep(25);
-  }
 }
 
 /** One good call of each JSON route; the table decides which there are. */
@@ -155,13 +143,13 @@ test('a pull goes on alone, two callers follow the same, and names with slashes 
   const second = await call(`${url}/api/ollama/pull`, 'POST', { model: name });
   assert.deepEqual([first.status, second.body.already, second.body.id], [202, true, first.body.id]);
   const look = async () => (await call(`${url}/api/ollama/pull/progress/${name}`, 'GET')).body;
-  const done = await until(look, ({ status: now }) => now !== 'running');
+  const done = await untilSeen('the end of the pull', look, ({ status: now }) => now !== 'running');
   assert.deepEqual([done.status, done.progress], ['success', 100]);
   const query = await call(`${url}/api/ollama/pull/progress?model=${encodeURIComponent(name)}`, 'GET');
   assert.equal(query.body.pulls[0].id, first.body.id);
   assert.ok(fake.state().seen.filter(seen => seen.url === '/api/pull').length <= 1);
   const usage = async () => (await call(`${url}/api/usage`, 'GET')).body.models;
-  assert.equal((await until(usage, models => models[name] !== undefined))[name].pulls, 1);
+  assert.equal((await untilSeen('the count', usage, models => models[name] !== undefined))[name].pulls, 1);
 });
 
 test('a pull of what does not exist fails with its words; a cancelled one stops', async t => {
@@ -169,7 +157,11 @@ test('a pull of what does not exist fails with its words; a cancelled one stops'
   await call(`${url}/api/ollama/pull`, 'POST', { model: 'gone:1' });
   const look = (model: string) => async () =>
     (await call(`${url}/api/ollama/pull/progress/${model}`, 'GET')).body;
-  const failed = await until(look('gone:1'), ({ status: now }) => now !== 'running');
+  const failed = await untilSeen(
+    'the end of the pull',
+    look('gone:1'),
+    ({ status: now }) => now !== 'running',
+  );
   assert.equal(failed.status, 'failed');
   assert.match(failed.error, /does not exist/);
   const { body } = await call(`${url}/api/ollama/pull`, 'POST', { model: 'slow:1' });
@@ -184,7 +176,7 @@ test('usage is what the clients saw, by model', async t => {
     assert.equal((await call(`${gateway.url}/api/generate`, 'POST', ask)).status, 200);
   assert.equal((await call(`${url}/api/ollama/generate`, 'POST', { model: 'm:1' })).status, 200);
   const look = async () => (await call(`${url}/api/usage/ranking`, 'GET')).body;
-  const told = await until(look, ({ total_requests: total }) => total >= 6);
+  const told = await untilSeen('six requests', look, ({ total_requests: total }) => total >= 6);
   assert.deepEqual(told.models, [{ rank: 1, model: 'm:1', count: 6, usage_percent: 100 }]);
 });
 
@@ -200,7 +192,8 @@ test('without a gateway the manager lives, says so, and is ready to show it', as
   assert.equal((await call(`${url}/livez`, 'GET')).status, 200);
   assert.equal((await call(`${url}/readyz`, 'GET')).status, 200);
   // What is known of the caller goes stale after a while.
-  const refused = await until(
+  const refused = await untilSeen(
+    'word that no gateway is there',
     () => call(`${url}/api/usage`, 'GET'),
     answer => answer.status !== 200,
   );

@@ -3,11 +3,9 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { aHome, type Running } from '../cli/bigo.ts';
+import { untilSeen } from '../tools/until.ts';
 import { aGateway, aManager } from './rig.ts';
-
-const untilMsMax = 45_000;
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 type Body = any;
@@ -21,20 +19,6 @@ async function json(url: string, method = 'GET', body?: object): Promise<Body> {
   return response.json();
 }
 
-async function until(
-  what: string,
-  look: () => Promise<Body>,
-  holds: (value: Body) => boolean,
-): Promise<Body> {
-  const endMs = performance.now() + untilMsMax;
-  for (;;) {
-    const value = await look();
-    if (holds(value)) return value;
-    assert.ok(performance.now() < endMs, `${what} never came: ${JSON.stringify(value)}`);
-    await sleep(50);
-  }
-}
-
 test('a pull whose manager was killed is told as interrupted, and can be begun again', async t => {
   const { gateway } = await aGateway(t, { fake: { registry: [{ name: 'slow:1' }], pullMs: 8_000 } });
   const home = aHome(t);
@@ -44,7 +28,7 @@ test('a pull whose manager was killed is told as interrupted, and can be begun a
   const first = start();
   const { url } = await first.ready();
   const { id } = await json(`${url}/api/ollama/pull`, 'POST', { model: 'slow:1' });
-  await until(
+  await untilSeen(
     'the pull',
     () => json(`${url}/api/ollama/pull/progress/slow:1`),
     ({ status }) => status === 'running',
@@ -58,12 +42,12 @@ test('a pull whose manager was killed is told as interrupted, and can be begun a
   assert.match(left.error, /Pull again: it goes on from where it was/);
   const again = await json(`${second.url}/api/ollama/pull`, 'POST', { model: 'slow:1' });
   assert.deepEqual([again.already, again.id === id], [false, false]);
-  await until(
+  await untilSeen(
     'its end',
     () => json(`${progress}/slow:1`),
     ({ status }) => status === 'success',
   );
-  const usage = await until(
+  const usage = await untilSeen(
     'the count',
     async () => (await json(`${second.url}/api/usage`)).models['slow:1'],
     counters => counters !== undefined,

@@ -14,9 +14,9 @@ import {
   post,
   rig,
   scripted,
-  until,
   type Line,
 } from '../../../test/gateway/model-stores.ts';
+import { until } from '../../../test/tools/until.ts';
 import type { Rig } from './rig.ts';
 
 const bytes = Buffer.from('the bytes of a model'.repeat(100_000));

@@ -15,9 +15,9 @@ import {
   namesAt,
   post,
   rig,
-  until,
   type Line,
 } from '../../../test/gateway/model-stores.ts';
+import { until } from '../../../test/tools/until.ts';
 import { startRig } from './rig.ts';
 
 const tagsOf = (models: readonly { name: string; sizeBytes: number }[]): object[] =>

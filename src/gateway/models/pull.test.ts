@@ -12,9 +12,9 @@ import {
   post,
   rig,
   scripted,
-  until,
   type Line,
 } from '../../../test/gateway/model-stores.ts';
+import { until } from '../../../test/tools/until.ts';
 
 test('a pull puts the model on every store, as one stream in the order of Ollama, and tags shows it before success', async () => {
   const [a, b] = [await fake(), await fake({ pullMs: 300 })];

@@ -4,18 +4,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Ollama } from 'ollama';
 import { startRegistry } from '../../tools/registry.ts';
 import { tinyGguf } from '../../tools/tiny-gguf.ts';
-import {
-  ask,
-  askLines,
-  assertError,
-  eventually,
-  get,
-  linesOf,
-  post,
-  send,
-  small,
-  textAt,
-} from '../target.ts';
+import { until } from '../../tools/until.ts';
+import { ask, askLines, assertError, get, linesOf, post, send, small, textAt } from '../target.ts';
 import type { Case, Json, Target } from '../target.ts';
 
 async function listed(target: Target, name: string): Promise<boolean> {
@@ -26,7 +16,7 @@ async function listed(target: Target, name: string): Promise<boolean> {
 async function remove(target: Target, name: string): Promise<void> {
   const answer = await send(target, 'DELETE', '/api/delete', { model: name });
   assert.equal(answer.status, 200, answer.text);
-  await eventually(`${name} is gone`, async () => !(await listed(target, name)));
+  await until(`${name} is gone`, async () => !(await listed(target, name)));
 }
 
 /** The fake has a registry in itself; a real puller is given one on loopback. */
@@ -46,7 +36,7 @@ export const CHANGES: readonly Case[] = [
       const name = `${target.prefix}-copy:latest`;
       const client = new Ollama({ host: target.url });
       await client.copy({ source: target.model, destination: name });
-      await eventually('the copy is listed', () => listed(target, name));
+      await until('the copy is listed', () => listed(target, name));
       const answer = await ask(target, '/api/generate', {
         model: name,
         prompt: 'Hi.',
@@ -182,7 +172,7 @@ export const CHANGES: readonly Case[] = [
       }
       assert.equal(statuses.at(-1), 'success');
       assert.ok(completed.size > 0, 'progress was told');
-      await eventually('it is listed', () => listed(target, source.name));
+      await until('it is listed', () => listed(target, source.name));
       await remove(target, source.name);
     },
   },

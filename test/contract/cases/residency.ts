@@ -1,12 +1,13 @@
 // Contract: what is loaded, for how long, and with which context.
 import assert from 'node:assert/strict';
 import { Ollama } from 'ollama';
-import { ask, assertError, eventually, post, runnerOf, small, textAt, unload } from '../target.ts';
+import { until } from '../../tools/until.ts';
+import { ask, assertError, post, runnerOf, small, textAt, unload } from '../target.ts';
 import type { Case, Json, Target } from '../target.ts';
 
 /** A gateway shows what it saw at its last look. */
 async function loadedRunner(target: Target): Promise<Json> {
-  await eventually('ps lists the runner', async () => (await runnerOf(target, target.model)) !== undefined);
+  await until('ps lists the runner', async () => (await runnerOf(target, target.model)) !== undefined);
   return (await runnerOf(target, target.model)) ?? {};
 }
 
@@ -67,7 +68,7 @@ export const RESIDENCY: readonly Case[] = [
       ];
       for (const [keepAlive, minMs, maxMs] of cases) {
         await ask(target, '/api/generate', { ...request, keep_alive: keepAlive });
-        await eventually(`ps shows keep_alive ${String(keepAlive)}`, async () => {
+        await until(`ps shows keep_alive ${String(keepAlive)}`, async () => {
           const leftMs = await expiresInMs(target);
           return leftMs > minMs && leftMs <= maxMs + 1000;
         });
