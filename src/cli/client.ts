@@ -126,22 +126,17 @@ export class Client {
 
   #failure(error: unknown): unknown {
     if (!(error instanceof HttpFailure)) return error;
-    const { url, origin } = this.target;
+    const { url, origin, namedBy = '--url or BIGO_URL' } = this.target;
     const isAbsent = ['refused', 'name', 'unreachable'].includes(error.kind);
     if (!isAbsent)
       return new CliError(`${url} (${origin}): ${error.message}`, { next: 'See `bigo status`.' });
-    return new UnreachableError(`nothing answers at ${url} (${origin})`);
+    const next = `Start a fleet with \`bigo up\`, or name a gateway with ${namedBy}.`;
+    return new CliError(`nothing answers at ${url} (${origin})`, { next });
   }
 
   #refusal(status: number, text: string): CliError {
     const message = errorText(tryParse(text)) ?? `${this.target.url} answered ${status}`;
     return new RefusedError(status, message);
-  }
-}
-
-class UnreachableError extends CliError {
-  constructor(message: string) {
-    super(message, { next: 'Start a fleet with `bigo up`, or name a gateway with --url or BIGO_URL.' });
   }
 }
 
@@ -153,7 +148,7 @@ const NEXT_OF_STATUS: Readonly<Record<number, string>> = {
   503: '`bigo status` shows which backends are down.',
 };
 
-class RefusedError extends CliError {
+export class RefusedError extends CliError {
   readonly status: number;
 
   constructor(status: number, message: string) {

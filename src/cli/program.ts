@@ -16,9 +16,15 @@ export async function runCli(args: readonly string[], app: App): Promise<number>
     await program.parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? EXIT.ok);
   } catch (error) {
-    return exitCodeOf(error, app);
+    const exitCode = exitCodeOf(error, app);
+    if (error instanceof CommanderError && exitCode !== EXIT.ok && error.code !== 'commander.help')
+      app.terminal.tell(`See \`${helpOf(args[0])}\`.`);
+    return exitCode;
   }
 }
+
+const helpOf = (word = ''): string =>
+  COMMANDS.some(({ name, alias }) => word === name || word === alias) ? `bigo ${word} --help` : 'bigo --help';
 
 /** `loaded` commands get their options; of the others only name and summary are known. */
 export async function buildProgram(app: App, loaded: readonly CommandEntry[]): Promise<Command> {

@@ -8,6 +8,8 @@ export interface Target {
   readonly url: string;
   /** Why this address, for the error when nothing answers. */
   readonly origin: string;
+  /** How a person names another address; absent = by --url. */
+  readonly namedBy?: string;
   readonly token: string | undefined;
 }
 
@@ -19,6 +21,7 @@ export interface TargetFlags {
 
 const DEFAULT_URL = 'http://127.0.0.1:11434';
 const DEFAULT_ADMIN = 'http://127.0.0.1:11480';
+const USUAL = 'the default address';
 
 export function gatewayTarget(flags: TargetFlags, env: Environment): Target {
   const token = flags.key ?? nonEmpty(env.BIGO_KEY);
@@ -28,7 +31,7 @@ export function gatewayTarget(flags: TargetFlags, env: Environment): Target {
     { text: newestRun(env)?.url, origin: 'the running gateway of this user' },
     { text: clientHost(env.OLLAMA_HOST), origin: 'OLLAMA_HOST' },
   ]);
-  return { ...(given ?? { url: DEFAULT_URL, origin: 'the default address' }), token };
+  return { ...(given ?? { url: DEFAULT_URL, origin: USUAL }), token };
 }
 
 export function adminTarget(flags: TargetFlags, env: Environment): Target {
@@ -39,7 +42,7 @@ export function adminTarget(flags: TargetFlags, env: Environment): Target {
     { text: run?.admin, origin: 'the running gateway of this user' },
   ]);
   const token = flags.key ?? nonEmpty(env.BIGO_ADMIN_TOKEN) ?? run?.adminToken ?? nonEmpty(env.BIGO_KEY);
-  return { ...(given ?? { url: DEFAULT_ADMIN, origin: 'the default address' }), token };
+  return { ...(given ?? { url: DEFAULT_ADMIN, origin: USUAL }), namedBy: '--admin or BIGO_ADMIN', token };
 }
 
 function newestRun(env: Environment): RunInfo | undefined {

@@ -145,10 +145,10 @@ test('every command explains itself with an example', async t => {
 test('wrong usage is 64 with a suggestion, and stdout stays empty', async t => {
   const home = aHome(t);
   const cases: [string[], RegExp][] = [
-    [['statsu'], /Did you mean status/],
+    [['statsu'], /Did you mean status\?\)\nSee `bigo --help`/],
     [['gateway', '--backnd', 'x'], /Did you mean --backend/],
     [['run', '-t', 'huge', 'x'], /Allowed choices are fast, default, reasoning/],
-    [['pull'], /missing required argument/],
+    [['pull'], /missing required argument.*\nSee `bigo pull --help`/],
     [['completion', 'tcsh'], /Allowed choices/],
   ];
   for (const [args, expected] of cases) {

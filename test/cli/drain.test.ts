@@ -51,3 +51,13 @@ test('drain does not wait when it is told not to, nor longer than it is told to'
   const ended = await home.run(['drain', 'a', '--end']);
   assert.equal(ended.stdout, 'a: serving, 1 request in flight\n');
 });
+
+test('drain says where the names of the backends are, and how to name another gateway', async t => {
+  const { home } = await streaming(t);
+  const unknown = await home.run(['drain', 'nobody']);
+  assert.equal(unknown.code, 1);
+  assert.match(unknown.stderr, /nobody.*\n`bigo status` lists the backends/);
+  const absent = await home.run(['drain', 'a', '--admin', 'http://127.0.0.1:1']);
+  assert.equal(absent.code, 1);
+  assert.match(absent.stderr, /nothing answers at .*\n.*--admin or BIGO_ADMIN/);
+});

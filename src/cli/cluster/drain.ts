@@ -5,7 +5,7 @@ import { ANNOTATION_PREFIX, APPS } from '../../operator/core/names.ts';
 import type { KubeObject } from '../../api/kube-object.ts';
 import { kubeCode, KubeError } from '../../platform/kube/kube-error.ts';
 import type { App } from '../app.ts';
-import type { Client } from '../client.ts';
+import { type Client, RefusedError } from '../client.ts';
 import { addJsonOption, type ClientFlags, withAdminClient } from '../client-flags.ts';
 import { CliError, usageError } from '../exit.ts';
 import {
@@ -82,7 +82,13 @@ interface Drained {
 async function drainBackend(app: App, wish: Drained, flags: DrainFlags): Promise<void> {
   await withAdminClient(app, flags, async client => {
     const path = `/bigo/v1/backends/${encodeURIComponent(wish.name)}/drain`;
-    const answer = await client.json({ method: flags.end === true ? 'DELETE' : 'POST', path });
+    const method = flags.end === true ? 'DELETE' : 'POST';
+    const answer = await client.json({ method, path }).catch((error: unknown) => {
+      if (!(error instanceof RefusedError) || error.status !== 404) throw error;
+      throw new CliError(error.message, {
+        next: '`bigo status` lists the backends; for a pod, -n names its namespace.',
+      });
+    });
     const seen = { state: String(answer.state), inFlight: Number(answer.inFlight) };
     const isAwaited = flags.end !== true && flags.wait;
     const last = isAwaited ? await waitFor(app, wish, () => lookAt(client, path)) : lookOf(seen);
