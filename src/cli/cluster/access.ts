@@ -109,9 +109,16 @@ export function noRights(missing: readonly string[]): CliError {
 
 /** For commands about one namespace: the flag, else the one of the context. */
 export function namespaceOf(flags: { readonly namespace?: string }, access: KubeAccess): string {
-  const namespace = flags.namespace ?? access.namespace;
-  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) return namespace;
-  throw usageError(`--namespace: "${namespace}" is no name of a namespace`);
+  if (flags.namespace !== undefined) return checkedNamespace('--namespace', flags.namespace);
+  return checkedNamespace('the context of the kubeconfig', access.namespace);
+}
+
+export function checkedNamespace(from: string, name: string): string {
+  if (/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) return name;
+  throw usageError(
+    `${from}: "${name}" is no name of a namespace`,
+    'It has small letters, digits and hyphens only; `kubectl get namespaces` lists those that there are.',
+  );
 }
 
 /** For whoever found nothing in a namespace: there may be none of that name. Who may not look at it is told nothing. */

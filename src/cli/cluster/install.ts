@@ -14,7 +14,13 @@ import type { App } from '../app.ts';
 import type { Change } from '../core/installed.ts';
 import { usageError } from '../exit.ts';
 import { versionInfo } from '../version.ts';
-import { addClusterOptions, CLUSTER_EXIT_TEXT, type ClusterFlags, withCluster } from './access.ts';
+import {
+  addClusterOptions,
+  checkedNamespace,
+  CLUSTER_EXIT_TEXT,
+  type ClusterFlags,
+  withCluster,
+} from './access.ts';
 import { DEPLOYMENT, nameOf } from './kinds.ts';
 import { leftOver, put, readPairs, remove } from './put.ts';
 import { untilRunning } from './wait.ts';
@@ -80,7 +86,8 @@ async function install(app: App, flags: InstallFlags): Promise<void> {
       if (flags.json !== true) app.terminal.print(`removed    ${nameOf(object)}`);
     }
     if (flags.json === true) app.terminal.print(JSON.stringify(report(wish, changes, removed)));
-    if (flags.wait) await wait(app, client, secondsMax);
+    const onState = (text: string) => app.terminal.tell(`waiting: ${text}`);
+    if (flags.wait) await untilRunning(client, { secondsMax, signal: app.interrupted(), onState });
     if (flags.json !== true)
       conclude(app, wish, changes.some(change => change.verb !== 'keep') || removed.length > 0);
   });
@@ -91,9 +98,8 @@ function wishOf(app: App, flags: InstallFlags, before: readonly string[] | undef
   const given = flags.namespaces
     ?.split(',')
     .map(name => name.trim())
-    .filter(name => name !== '');
-  const wrong = given?.find(name => !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name));
-  if (wrong !== undefined) throw usageError(`--namespaces: "${wrong}" is no name of a namespace`);
+    .filter(name => name !== '')
+    .map(name => checkedNamespace('--namespaces', name));
   return {
     image: flags.image ?? app.env['BIGO_IMAGE'] ?? `${IMAGE_REPOSITORY}:${version}`,
     version,
@@ -137,15 +143,6 @@ function report(wish: InstallWish, changes: readonly Change[], removed: readonly
       ...removed.map(object => entry('removed', object)),
     ],
   };
-}
-
-async function wait(app: App, client: KubeClient, secondsMax: number): Promise<void> {
-  let last = '';
-  const onState = (text: string) => {
-    if (text !== last) app.terminal.tell(`waiting: ${text}`);
-    last = text;
-  };
-  await untilRunning(client, { secondsMax, signal: app.interrupted(), onState });
 }
 
 const MANAGER_TEXT =

@@ -78,7 +78,7 @@ async function logs(app: App, fleet: string | undefined, flags: LogFlags): Promi
 
 function wholeNumber(flag: string, text: string): number {
   if (/^\d{1,7}$/.test(text)) return Number(text);
-  throw usageError(`${flag}: "${text}" is no whole number`);
+  throw usageError(`${flag}: "${text}" is no whole number`, `Write it without a unit: ${flag} 300.`);
 }
 
 interface PodLog {

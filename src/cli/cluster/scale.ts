@@ -43,7 +43,7 @@ interface Wish {
 
 async function scale(app: App, { fleet, replicas }: Wish, flags: ScaleFlags): Promise<void> {
   const count = /^\d{1,3}$/.test(replicas) ? Number(replicas) : undefined;
-  if (count === undefined) throw usageError(`"${replicas}" is no number of pods`);
+  if (count === undefined) throw usageError(`"${replicas}" is no number of pods`, 'Write 0 to 999.');
   const msMax = timeMs('--timeout', flags.timeout);
   await withCluster(app, flags, async session => {
     const { client, access } = session;
