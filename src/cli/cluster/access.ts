@@ -17,7 +17,7 @@ export interface ClusterFlags {
 }
 
 export const CLUSTER_EXIT = {
-  /** No answer, or an answer that nothing here can mend. */
+  /** No cluster, no answer, or an answer that nothing here can mend. */
   failed: 1,
   noRights: 2,
   notOurs: 3,
@@ -25,7 +25,7 @@ export const CLUSTER_EXIT = {
 } as const;
 
 export const CLUSTER_EXIT_TEXT =
-  'Exit codes: 0 done, 1 the API server does not answer or refused, 2 rights are missing, 3 an object of somebody else or a newer version is in the way, 4 not ready in time, 64 wrong arguments.';
+  'Exit codes: 0 done, 1 no cluster can be asked, or it refused, 2 rights are missing, 3 an object of somebody else or a newer version is in the way, 4 not ready in time, 64 wrong arguments.';
 
 export function addClusterOptions(command: Command): Command {
   return command
@@ -75,7 +75,7 @@ function explained(error: unknown, { server }: KubeAccess): unknown {
     return new CliError(
       `the certificate of the API server ${server} is not trusted (${error.message.split(': ').at(-1) ?? ''})`,
       {
-        next: 'The kubeconfig needs the authority that signed it: `certificate-authority-data` of its cluster.',
+        next: 'The kubeconfig needs the authority that signed it, `certificate-authority-data` of its cluster; where it has that, the certificate may have run out, or be for another address.',
       },
     );
   }
