@@ -243,6 +243,37 @@ describe('commands for a fleet of a cluster', { skip: await skipWithoutCluster()
     assert.match(done(await running.ended), /1 of 1 pods are ready/);
   });
 
+  it('scale --wait waits for a pod of a Deployment that still ends', async t => {
+    const labels = { app: 'leaving' };
+    // Of a pod that no node has, nothing but the finalizer keeps the API server from removing it.
+    const nodeSelector = { 'test.example/none': 'yes' };
+    const template = {
+      metadata: { labels },
+      spec: { nodeSelector, containers: [{ name: 'ollama', image: 'ollama/ollama:0' }] },
+    };
+    const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', namespace, name: 'leaving' };
+    const spec = { replicas: 1, selector: { matchLabels: labels }, template };
+    await cluster.admin.create({ ...deployment, metadata: { name: 'leaving', namespace }, spec });
+    const pods = () => cluster.admin.list({ apiVersion: 'v1', kind: 'Pod', namespace }, 'app=leaving');
+    await until('the pod is there', async () => (await pods()).length === 1);
+    const { metadata } = (await pods())[0] ?? assert.fail();
+    const leaving = { apiVersion: 'v1', kind: 'Pod', namespace, name: metadata.name };
+    await cluster.admin.patch(leaving, { metadata: { finalizers: ['test.example/hold'] } });
+    done(await bigo(t, 'scale', 'leaving', '0', '-n', namespace));
+    await until('the Deployment counts it no more', async () => {
+      const { status } = await cluster.admin.get(deployment);
+      return (status?.replicas ?? 0) === 0 && status?.observedGeneration === 2;
+    });
+    const late = await bigo(t, 'scale', 'leaving', '0', '-n', namespace, '--wait', '--timeout', '1s');
+    assert.equal(late.code, 4, late.stderr);
+    assert.match(late.stderr, /1 are on their way out/);
+    await cluster.admin.patch(leaving, { metadata: { finalizers: null } });
+    assert.match(
+      done(await bigo(t, 'scale', 'leaving', '0', '-n', namespace, '--wait')),
+      /0 of 0 pods are ready\n/,
+    );
+  });
+
   it('drain waits until no gateway has a request on the pod, and ends with 4 when its time is over', async t => {
     const address = ownAddress();
     // The API server passes nothing on to loopback addresses.

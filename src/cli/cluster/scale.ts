@@ -1,19 +1,22 @@
 // `bigo scale`: how many Ollama pods a fleet has, through the scale subresource. Never touches another field.
 import type { Command } from 'commander';
+import { selectorText } from '../../operator/core/names.ts';
 import type { KubeClient } from '../../platform/kube/client.ts';
 import { kubeCode } from '../../platform/kube/kube-error.ts';
 import type { KubeKind, KubeRef } from '../../platform/kube/paths.ts';
 import type { App } from '../app.ts';
+import { scaleState, type Workload } from '../core/rollout.ts';
 import { CliError, usageError } from '../exit.ts';
 import {
   addClusterOptions,
   CLUSTER_EXIT,
   CLUSTER_EXIT_TEXT,
+  listAll,
   namespaceOf,
   refuseAbsentNamespace,
   withCluster,
 } from './access.ts';
-import { DEPLOYMENT, FLEET, STATEFUL_SET } from './kinds.ts';
+import { DEPLOYMENT, FLEET, POD, STATEFUL_SET } from './kinds.ts';
 import type { NamespaceFlags } from './status.ts';
 import { timeMs, until } from './until.ts';
 
@@ -83,16 +86,6 @@ async function scaled(
   }
 }
 
-interface Workload {
-  readonly metadata: { readonly generation?: number };
-  readonly spec?: { readonly replicas?: number };
-  readonly status?: {
-    readonly observedGeneration?: number;
-    readonly replicas?: number;
-    readonly readyReplicas?: number;
-  };
-}
-
 /** Of a fleet the operator scales the set: until it did, the set still wants as many as before. */
 async function untilScaled(
   app: App,
@@ -100,37 +93,35 @@ async function untilScaled(
   { set, count, msMax }: { readonly set: KubeRef; readonly count: number; readonly msMax: number },
 ): Promise<void> {
   const { seen, isDone } = await until({
-    look: async () => ((await find(client, set)) ?? { metadata: {} }) as Workload,
-    isDone: live => isScaled(live, count),
-    text: live => podsText(live, count),
+    look: async () => scaleState(await workload(client, set), count),
+    isDone: state => state.isDone,
+    text: state => state.text,
     onText: text => app.terminal.tell(text),
     msMax,
     signal: app.interrupted(),
   });
-  if (isDone) return app.terminal.print(podsText(seen, count));
-  throw new CliError(`not scaled after ${Math.round(msMax / 1000)} s: ${podsText(seen, count)}`, {
+  if (isDone) return app.terminal.print(seen.text);
+  throw new CliError(`not scaled after ${Math.round(msMax / 1000)} s: ${seen.text}`, {
     exitCode: CLUSTER_EXIT.notReady,
     next: `It goes on by itself. \`bigo status -n ${set.namespace ?? ''}\` names what is wrong.`,
   });
 }
 
-function isScaled({ metadata, spec, status = {} }: Workload, count: number): boolean {
-  const { observedGeneration = 0, replicas = 0, readyReplicas = 0 } = status;
-  const isSeen = observedGeneration >= (metadata.generation ?? Number.POSITIVE_INFINITY);
-  return isSeen && spec?.replicas === count && replicas === count && readyReplicas === count;
-}
-
-function podsText({ status = {} }: Workload, count: number): string {
-  const { replicas = 0, readyReplicas = 0 } = status;
-  const leaving = replicas > count ? `, ${replicas - count} are on their way out` : '';
-  return `${Math.min(readyReplicas, count)} of ${count} pods are ready${leaving}`;
-}
-
-async function find(client: KubeClient, ref: KubeRef): Promise<unknown> {
+async function workload(client: KubeClient, ref: KubeRef): Promise<Workload> {
   try {
-    return await client.get(ref);
+    const live = (await client.get(ref)) as unknown as Workload;
+    return ref.kind === DEPLOYMENT ? await withEnding(client, ref, live) : live;
   } catch (error) {
-    if (kubeCode(error) === 404) return undefined;
+    if (kubeCode(error) === 404) return { metadata: {} };
     throw error;
   }
+}
+
+/** A StatefulSet counts its pods until they are gone, a Deployment those alone that are to stay. */
+async function withEnding(client: KubeClient, { namespace }: KubeRef, live: Workload): Promise<Workload> {
+  const { spec, status } = live;
+  const labelSelector = selectorText(spec?.selector?.matchLabels ?? {});
+  const pods = await listAll(client, { kind: POD, namespace, labelSelector });
+  const ending = pods.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+  return { ...live, status: { ...status, replicas: (status?.replicas ?? 0) + ending.length } };
 }

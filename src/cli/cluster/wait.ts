@@ -4,7 +4,7 @@ import { OPERATOR_NAMESPACE } from '../../api/operator-settings.ts';
 import { OPERATOR_APP } from '../../operator/core/names.ts';
 import type { KubeClient } from '../../platform/kube/client.ts';
 import { OPERATOR_DEPLOYMENT } from '../../profiles/core/installation.ts';
-import { podTrouble, type RolloutStatus, rolloutState } from '../core/rollout.ts';
+import { podTrouble, rolloutState, type Workload } from '../core/rollout.ts';
 import { CliError } from '../exit.ts';
 import { CLUSTER_EXIT } from './access.ts';
 import { DEPLOYMENT, POD } from './kinds.ts';
@@ -19,7 +19,7 @@ export interface WaitOptions {
 export async function untilRunning(client: KubeClient, options: WaitOptions): Promise<void> {
   const ref = { kind: DEPLOYMENT, namespace: OPERATOR_NAMESPACE, name: OPERATOR_DEPLOYMENT };
   const { isDone } = await until({
-    look: async () => rolloutState((await client.get(ref)) as unknown as RolloutStatus),
+    look: async () => rolloutState((await client.get(ref)) as unknown as Workload),
     isDone: state => state.isDone,
     text: state => state.text,
     onText: options.onState,
