@@ -12,6 +12,7 @@ import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess, type GatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi, type FakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
+import { endAll } from '../tools/end-all.ts';
 import { until as untilSo } from '../tools/until.ts';
 import { MountedFile } from './rig.ts';
 
@@ -74,13 +75,15 @@ before(async () => {
   gateway = await startGatewayProcess([], { flags: ['--config', config.path] });
 });
 
-after(async () => {
-  await (gateway as GatewayProcess | undefined)?.stop();
-  closeAgent();
-  await Promise.all(fakes.map(fake => fake.stop()));
-  await api.close();
-  rmSync(folder, { recursive: true });
-});
+after(() =>
+  endAll(
+    () => gateway?.stop(),
+    () => closeAgent?.(),
+    ...(fakes ?? []).map(fake => () => fake.stop()),
+    () => api?.close(),
+    () => rmSync(folder, { recursive: true, force: true }),
+  ),
+);
 
 const until = (what: string, isSo: () => Promise<boolean>): Promise<void> =>
   untilSo(what, isSo, () => gateway.log());

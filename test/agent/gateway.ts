@@ -6,6 +6,7 @@ import { createFleet } from '../../src/fleet/fleet.ts';
 import { startGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { silentLog } from '../../src/platform/log.ts';
+import { endAll } from '../tools/end-all.ts';
 
 export async function aGateway(t: TestContext, url: string, name: string): Promise<Gateway> {
   const specs = [makeBackendSpec(url, { name, slots: 8 })];
@@ -38,9 +39,11 @@ export async function aGateway(t: TestContext, url: string, name: string): Promi
       },
     },
   );
-  t.after(async () => {
-    await gateway.close();
-    await fleet.stop();
-  });
+  t.after(() =>
+    endAll(
+      () => gateway.close(),
+      () => fleet.stop(),
+    ),
+  );
   return gateway;
 }

@@ -10,6 +10,7 @@ import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess, type GatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi, type FakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
+import { endAll } from '../tools/end-all.ts';
 import { until } from '../tools/until.ts';
 import { anAgent, type AgentRig } from './rig.ts';
 
@@ -40,7 +41,10 @@ class PlayedFleet {
   constructor(t: TestContext, api: FakeKubeApi) {
     this.#t = t;
     this.#api = api;
-    t.after(() => Promise.all([...this.#pods.values()].map(({ fake }) => fake.stop())));
+    t.after(() => {
+      const fakes = [...this.#pods.values()].map(({ fake }) => fake);
+      return endAll(...fakes.map(fake => () => fake.stop()));
+    });
   }
 
   async add(ordinal: number): Promise<void> {
@@ -106,6 +110,13 @@ async function aFleet(t: TestContext): Promise<PlayedFleet> {
   const folder = mkdtempSync(join(tmpdir(), 'bigo-scale-'));
   const api = await startFakeKubeApi();
   const fleet = new PlayedFleet(t, api);
+  t.after(() =>
+    endAll(
+      () => fleet.gateway?.stop(),
+      () => api.close(),
+      () => rmSync(folder, { recursive: true }),
+    ),
+  );
   const probe = await startFakeOllama({ host: addressOf(0), models: [] });
   fleet.port = probe.port;
   await probe.stop();
@@ -113,11 +124,6 @@ async function aFleet(t: TestContext): Promise<PlayedFleet> {
   const kubernetes = { selector: 'app=ollama', namespace: 'llm', kubeconfig, port: fleet.port, slots: 4 };
   fleet.gateway = await startGatewayProcess([], {
     config: { gateway: { kubernetes, declared_models: ['m'] } },
-  });
-  t.after(async () => {
-    await fleet.gateway.stop();
-    await api.close();
-    rmSync(folder, { recursive: true });
   });
   return fleet;
 }

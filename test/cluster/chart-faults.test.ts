@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { customResourceDefinition } from '../../src/api/ollama-deployment/crd.ts';
+import { endAll } from '../tools/end-all.ts';
 import { find, skipUnless } from '../tools/parts.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import { chart, helm, type HelmResult } from './tools/helm.ts';
@@ -44,11 +45,13 @@ describe('the Helm chart in trouble', { skip, timeout: allMsMax }, () => {
     const admin = { apiVersion: rbac, kind: 'ClusterRole', name: 'admin' };
     await cluster.admin.until(admin, role => rules(role).length > 0, untilMsMax);
   });
-  after(async () => {
-    await kubelet.stop();
-    await cluster.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() =>
+    endAll(
+      () => kubelet?.stop(),
+      () => cluster?.stop(),
+      () => rm(folder, { recursive: true, force: true }),
+    ),
+  );
 
   const newNamespace = (name: string): Promise<KubeObject> =>
     cluster.admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { customResourceDefinition } from '../../src/api/ollama-deployment/crd.ts';
 import { aHome } from '../cli/bigo.ts';
+import { endAll } from '../tools/end-all.ts';
 import { skipUnless } from '../tools/parts.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import { chart, helm, type HelmResult } from './tools/helm.ts';
@@ -53,11 +54,13 @@ describe('the Helm chart on a cluster', { skip }, () => {
     const metadata = { name: 'quota', namespace: system };
     await cluster.admin.create({ apiVersion: 'v1', kind: 'ResourceQuota', metadata, spec: { hard } });
   });
-  after(async () => {
-    await kubelet.stop();
-    await cluster.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() =>
+    endAll(
+      () => kubelet?.stop(),
+      () => cluster?.stop(),
+      () => rm(folder, { recursive: true, force: true }),
+    ),
+  );
 
   const call = (...args: readonly string[]): Promise<HelmResult> =>
     helm(folder, [...args, '--namespace', system], { KUBECONFIG: cluster.adminKubeconfig });

@@ -18,6 +18,7 @@ import { silentLog } from '../../src/platform/log.ts';
 import { guideCommands } from '../cli/guides/commands.ts';
 import { Follower } from '../cli/guides/follow.ts';
 import { printedBlock, type Guide } from '../cli/guides/printed.ts';
+import { endAll } from '../tools/end-all.ts';
 import { find, skipUnless } from '../tools/parts.ts';
 import { anyContent } from './tools/any-content.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
@@ -73,14 +74,16 @@ describe('the guides on a real API server', { skip, timeout: allMsMax }, () => {
       standIns: { '/etc/rancher/k3s/k3s.yaml': cluster.adminKubeconfig },
     });
   });
-  after(async () => {
-    await person.stop();
-    await kubelet.stop();
-    await operators.close();
-    await provisioner.stop();
-    await cluster.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() =>
+    endAll(
+      () => person?.stop(),
+      () => kubelet?.stop(),
+      () => operators?.close(),
+      () => provisioner?.stop(),
+      () => cluster?.stop(),
+      () => rm(folder, { recursive: true, force: true }),
+    ),
+  );
 
   for (const guide of order) {
     describe(guide, () => {

@@ -9,6 +9,7 @@ import { parseAllDocuments } from 'yaml';
 import { customResourceDefinition } from '../../src/api/ollama-deployment/crd.ts';
 import { CLUSTER_RULES, OPERATOR_RULES } from '../../src/operator/core/rbac.ts';
 import { aHome, type RunResult } from '../cli/bigo.ts';
+import { endAll } from '../tools/end-all.ts';
 import { writeVerbs } from './tools/audit.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import { definition, operator, system } from './tools/installed.ts';
@@ -39,10 +40,12 @@ describe(
       kubelet = new PretendKubelet({ client: cluster.admin, starting: () => report });
       kubelet.start();
     });
-    after(async () => {
-      await kubelet.stop();
-      await cluster.stop();
-    });
+    after(() =>
+      endAll(
+        () => kubelet?.stop(),
+        () => cluster?.stop(),
+      ),
+    );
 
     const bigo = (t: TestContext, ...args: readonly string[]): Promise<RunResult> =>
       bigoAs(t, cluster.adminKubeconfig, args);

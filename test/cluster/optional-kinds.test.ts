@@ -15,6 +15,7 @@ import { PROFILE_NAMES } from '../../src/profiles/core/types.ts';
 import type { RunningOperator } from '../../src/operator/operator.ts';
 import { startGatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeOllama } from '../fakes/ollama/server.ts';
+import { endAll } from '../tools/end-all.ts';
 import { find, skipUnless } from '../tools/parts.ts';
 import { OperatorRig, od } from './operator/rig.ts';
 import { skipWithoutCluster } from './tools/cluster.ts';
@@ -72,11 +73,13 @@ describe('kinds that others define', { skip, timeout: allMsMax }, () => {
     operator = await rig.operator();
     await operator.leading;
   });
-  after(async () => {
-    await operator?.close();
-    await rig?.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() =>
+    endAll(
+      () => operator?.close(),
+      () => rig?.stop(),
+      () => rm(folder, { recursive: true, force: true }),
+    ),
+  );
 
   const established = ({ metadata: { name } }: KubeObject): Promise<KubeObject> => {
     const ref = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', name };

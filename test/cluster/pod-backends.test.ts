@@ -7,6 +7,7 @@ import { DRAIN_UNTIL } from '../../src/fleet/core/pods.ts';
 import { PodDiscovery } from '../../src/fleet/kubernetes.ts';
 import { createKubeClient } from '../../src/platform/kube/client.ts';
 import { kubeAccess } from '../../src/platform/kube/kubeconfig.ts';
+import { endAll } from '../tools/end-all.ts';
 import { until } from '../tools/until.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
 import { addNode, finishPod, reportPod } from './tools/pretend.ts';
@@ -66,10 +67,12 @@ describe('pods of a real API server as backends', { skip: await skipWithoutClust
         onChange: () => {},
       },
     );
-    t.after(async () => {
-      await discovery.stop();
-      await client.close();
-    });
+    t.after(() =>
+      endAll(
+        () => discovery.stop(),
+        () => client.close(),
+      ),
+    );
     const seen = () => JSON.stringify(discovery.latest);
     const names = () => discovery.latest.specs.map(({ name, url, slots }) => `${name} ${url} ${slots}`);
     const annotate = (text: string | null) => {

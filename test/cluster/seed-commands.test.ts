@@ -7,6 +7,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aHome } from '../cli/bigo.ts';
+import { endAll } from '../tools/end-all.ts';
 import { find } from '../tools/parts.ts';
 import { anyContent } from './tools/any-content.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from './tools/cluster.ts';
@@ -94,11 +95,13 @@ describe('the documents’ commands on a real API server', { skip, timeout: allM
       stateMsMax: retriesMsMax,
     });
   });
-  after(async () => {
-    await cluster.stop();
-    await kubelet.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() =>
+    endAll(
+      () => cluster?.stop(),
+      () => kubelet?.stop(),
+      () => rm(folder, { recursive: true, force: true }),
+    ),
+  );
 
   for (const source of sources) {
     describe(source.folder === '.' ? 'an OllamaDeployment' : source.folder, () => {

@@ -5,6 +5,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endAll } from '../../tools/end-all.ts';
 import { mainFile } from '../bigo.ts';
 import { standIns, type GuideCommand } from './commands.ts';
 
@@ -72,13 +73,8 @@ export class Follower {
     return printed;
   }
 
-  async stop(): Promise<void> {
-    for (const child of this.#going.splice(0)) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const gone = new Promise(resolve => child.once('close', resolve));
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-      await gone;
-    }
+  stop(): Promise<void> {
+    return endAll(...this.#going.splice(0).map(child => () => ended(child)));
   }
 
   /** Controllers take their time, and so do servers that start. */
@@ -142,4 +138,12 @@ export class Follower {
     const folders = [path.join(folder, 'programs'), ...programs, process.env['PATH'] ?? ''];
     return { PATH: folders.join(path.delimiter), HOME: folder, BIGO_LIBRARY: 'off', NO_COLOR: '1', ...env };
   }
+}
+
+/** With its whole group, so that nothing holds its output open. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise(resolve => child.once('exit', resolve));
+  process.kill(-child.pid, 'SIGKILL');
+  await gone;
 }

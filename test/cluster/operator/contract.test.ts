@@ -2,6 +2,7 @@
 import { after, before, describe } from 'node:test';
 import { createKubeClient, type KubeClient } from '../../../src/platform/kube/client.ts';
 import { contract } from '../../operator/contract.ts';
+import { endAll } from '../../tools/end-all.ts';
 import { skipWithoutCluster, startControlPlane, type ControlPlane } from '../tools/cluster.ts';
 
 describe('the real API server', { skip: await skipWithoutCluster() }, () => {
@@ -10,10 +11,7 @@ describe('the real API server', { skip: await skipWithoutCluster() }, () => {
   before(async () => {
     cluster = await startControlPlane();
   });
-  after(async () => {
-    await Promise.all(clients.map(client => client.close()));
-    await cluster?.stop();
-  });
+  after(() => endAll(...clients.map(client => () => client.close()), () => cluster?.stop()));
   contract(async () => {
     const namespace = await cluster.namespace({ after: () => {} });
     const { url, token, ca } = await cluster.credentials('admin');

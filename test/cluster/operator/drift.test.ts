@@ -16,6 +16,7 @@ import type { RunningOperator } from '../../../src/operator/operator.ts';
 import { createKubeClient } from '../../../src/platform/kube/client.ts';
 import { kubeAccess } from '../../../src/platform/kube/kubeconfig.ts';
 import { silentLog } from '../../../src/platform/log.ts';
+import { endAll } from '../../tools/end-all.ts';
 import { anyContent } from '../tools/any-content.ts';
 import { skipWithoutCluster } from '../tools/cluster.ts';
 import type { KubeObject, ObjectRef } from '../tools/kube-client.ts';
@@ -88,10 +89,12 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
     for (const name of ['chat', 'code']) await rig.until(`${name} has a status`, hasStatus(home, name));
     await rig.quiet(1_000, home);
   });
-  after(async () => {
-    await operator?.close();
-    await rig?.stop();
-  });
+  after(() =>
+    endAll(
+      () => operator?.close(),
+      () => rig?.stop(),
+    ),
+  );
 
   const create = (namespace: string, name: string, spec: object) =>
     rig.cluster.admin.create({ ...od(namespace, name), metadata: { name, namespace }, spec });
@@ -307,10 +310,12 @@ describe('drift on a real API server', { skip: await skipWithoutCluster() }, () 
       },
       { client, namespace: home, wallMs: Date.now, rng: Math.random, log: silentLog(), onChange: () => {} },
     );
-    t.after(async () => {
-      await discovery.stop();
-      await client.close();
-    });
+    t.after(() =>
+      endAll(
+        () => discovery.stop(),
+        () => client.close(),
+      ),
+    );
     discovery.start();
     await discovery.looked;
     await rig.until('its pod is a backend', () => Promise.resolve(discovery.latest.specs.length === 1));

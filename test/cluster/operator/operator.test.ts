@@ -12,6 +12,7 @@ import { isSameQuantity } from '../../../src/operator/core/quantity.ts';
 import { CHILD_KINDS, SECRET } from '../../../src/operator/kinds.ts';
 import type { RunningOperator } from '../../../src/operator/operator.ts';
 import { casesFolder, runCase } from '../../golden/desired-case.ts';
+import { endAll } from '../../tools/end-all.ts';
 import { find } from '../../tools/parts.ts';
 import { skipWithoutCluster } from '../tools/cluster.ts';
 import type { KubeObject } from '../tools/kube-client.ts';
@@ -89,10 +90,12 @@ describe('the operator on a real API server', { skip: await skipWithoutCluster()
     rig = await OperatorRig.start();
     await restart();
   });
-  after(async () => {
-    await operator?.close();
-    await rig?.stop();
-  });
+  after(() =>
+    endAll(
+      () => operator?.close(),
+      () => rig?.stop(),
+    ),
+  );
 
   const create = (namespace: string, name: string, spec: object) =>
     rig.cluster.admin.create({ ...od(namespace, name), metadata: { name, namespace }, spec });

@@ -6,6 +6,7 @@ import { request } from 'node:https';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunningOperator } from '../../../src/operator/operator.ts';
+import { endAll } from '../../tools/end-all.ts';
 import type { AuditEntry } from '../tools/audit.ts';
 import { skipWithoutCluster } from '../tools/cluster.ts';
 import type { Credentials } from '../tools/kube-client.ts';
@@ -39,11 +40,13 @@ describe('an overloaded API server', { skip: await skipWithoutCluster() }, () =>
     await operator.leading;
     places = new Places(rig, await fillNamespace(rig));
   });
-  after(async () => {
-    places?.release();
-    await operator?.close();
-    await rig?.stop();
-  });
+  after(() =>
+    endAll(
+      () => places?.release(),
+      () => operator?.close(),
+      () => rig?.stop(),
+    ),
+  );
 
   const create = (namespace: string) =>
     rig.cluster.admin.create({

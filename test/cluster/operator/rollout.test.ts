@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { AgentStatus } from '../../../src/api/agent-status.ts';
 import type { RunningOperator } from '../../../src/operator/operator.ts';
+import { endAll } from '../../tools/end-all.ts';
 import { skipWithoutCluster } from '../tools/cluster.ts';
 import type { KubeObject } from '../tools/kube-client.ts';
 import { addNode, reportPod, setNodeReady, type PodReport } from '../tools/pretend.ts';
@@ -72,12 +73,14 @@ describe('rollouts and lost nodes on a real API server', { skip: await skipWitho
     });
     await operator.leading;
   });
-  after(async () => {
-    await operator?.close();
-    await rig?.stop();
-    gateway?.close();
-    agent?.close();
-  });
+  after(() =>
+    endAll(
+      () => operator?.close(),
+      () => rig?.stop(),
+      () => gateway?.close(),
+      () => agent?.close(),
+    ),
+  );
 
   const until = (what: string, isSo: () => Promise<boolean>) => rig.until(what, isSo);
   const create = (namespace: string, name: string, ollama: object, more: object = {}) =>

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IMAGE_REPOSITORY } from '../../../src/api/operator-settings.ts';
 import { MANAGER_APP, OPERATOR_APP } from '../../../src/operator/core/names.ts';
+import { endAll } from '../../tools/end-all.ts';
 import { find, skipUnless } from '../../tools/parts.ts';
 import { bigoImage, fakeOllamaImages, imageNames, ollamaImage, type Image } from '../tools/images.ts';
 import type { KubeObject } from '../tools/kube-client.ts';
@@ -115,10 +116,12 @@ describe('the Helm chart on pods', { skip, concurrency: 1, timeout: storyMsMax }
       throw error;
     }
   });
-  after(async () => {
-    await node.stop();
-    await shelf.registry.stop();
-  });
+  after(() =>
+    endAll(
+      () => node?.stop(),
+      () => shelf?.registry.stop(),
+    ),
+  );
 
   const done = ({ code, stdout, stderr }: Said, command: string): string => {
     assert.equal(code, 0, `${command}\n${stdout}${stderr}`);
@@ -329,9 +332,10 @@ describe('the Helm chart on pods', { skip, concurrency: 1, timeout: storyMsMax }
     ],
   ];
 
-  it('`helm uninstall` leaves fleets, their pods and claims serving, and the document says how to remove those', async () => {
+  it('`helm uninstall` leaves fleets, their pods and claims serving, and the document says how to remove those', async t => {
     const before = await fleetPods();
     const calm = new Crowd({ url: await chat.url(), model: real(), atOnce: 1, tokens: [10, 20] });
+    t.after(() => calm.leave());
     const startMs = Date.now();
     calm.start();
     const [uninstall, ...rest] = [

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { writeArchive } from '../../../scripts/image/archive.ts';
 import { guideCommands } from '../../cli/guides/commands.ts';
 import { Follower } from '../../cli/guides/follow.ts';
+import { endAll } from '../../tools/end-all.ts';
 import { freePort } from '../../tools/free-port.ts';
 import { find, skipUnless } from '../../tools/parts.ts';
 import { startOllama } from '../../tools/real-ollama.ts';
@@ -36,10 +37,12 @@ describe('a home lab without the internet, by the guides', { skip, timeout: stor
       await node.plane.admin.applyYaml(await readFile(path.join(kinds, file), 'utf8'));
     person = await aPerson(node);
   });
-  after(async () => {
-    await person?.stop();
-    await node.stop();
-  });
+  after(() =>
+    endAll(
+      () => person?.stop(),
+      () => node?.stop(),
+    ),
+  );
 
   for (const guide of order) {
     for (const step of guideCommands[guide].filter(({ on }) => on === 'pods')) {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { endAll } from '../../tools/end-all.ts';
 import { find, skipUnless } from '../../tools/parts.ts';
 import { tinyGguf } from '../../tools/tiny-gguf.ts';
 import { ollamaImage } from '../tools/images.ts';
@@ -47,10 +48,12 @@ describe('real models on pods', { skip, timeout: storyMsMax }, () => {
       },
     });
   });
-  after(async () => {
-    await cluster.stop();
-    await shelf.registry.stop();
-  });
+  after(() =>
+    endAll(
+      () => cluster?.stop(),
+      () => shelf?.registry.stop(),
+    ),
+  );
 
   it('of three models two serve, and the status names the one that is nowhere', async () => {
     await fleet.settled('ollama', 2);

@@ -103,11 +103,16 @@ export async function startIngress(wish: IngressWish): Promise<Ingress> {
   await server.start();
   const certificate = await readFile(path.join(folder, 'tls.crt'), 'utf8');
   const stood = new Ingress({ server, port, host: rule.host, certificate });
-  await server.until(
-    async () => (await stood.ask({ method: 'GET', path: '/api/version' })).status === 200,
-    stateMsMax,
-  );
-  return stood;
+  try {
+    await server.until(
+      async () => (await stood.ask({ method: 'GET', path: '/api/version' })).status === 200,
+      stateMsMax,
+    );
+    return stood;
+  } catch (error) {
+    await stood.stop();
+    throw error;
+  }
 }
 
 interface Rule {

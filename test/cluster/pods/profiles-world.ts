@@ -9,6 +9,7 @@ import { parseAllDocuments } from 'yaml';
 import { program } from '../../../scripts/image/contents.ts';
 import type { ProfileName } from '../../../src/profiles/core/types.ts';
 import { mainFile } from '../../cli/bigo.ts';
+import { endAll } from '../../tools/end-all.ts';
 import { find } from '../../tools/parts.ts';
 import { tinyGguf } from '../../tools/tiny-gguf.ts';
 import { bigoImage, imageNames, ollamaImage, type Image } from '../tools/images.ts';
@@ -72,8 +73,10 @@ export class World {
 
   async stop(): Promise<void> {
     await Promise.allSettled(this.#removals);
-    await this.node.stop();
-    await this.#shelf.registry.stop();
+    await endAll(
+      () => this.node.stop(),
+      () => this.#shelf.registry.stop(),
+    );
   }
 
   get admin() {

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { program } from '../../../scripts/image/contents.ts';
+import { endAll } from '../../tools/end-all.ts';
 import { find, skipUnless } from '../../tools/parts.ts';
 import { tinyGguf } from '../../tools/tiny-gguf.ts';
 import {
@@ -59,11 +60,13 @@ describe('the documents’ commands on pods that run', { skip, timeout: storyMsM
     );
     await untilMetricsServed(node, stateMsMax);
   });
-  after(async () => {
-    await node.stop();
-    await shelf.registry.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() =>
+    endAll(
+      () => node?.stop(),
+      () => shelf?.registry.stop(),
+      () => rm(folder, { recursive: true, force: true }),
+    ),
+  );
 
   for (const row of rows)
     it(`${row.id} ${(row.as ?? row.command).split('\n')[0]}`, () => reader.types(row, profile));

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endAll } from '../../tools/end-all.ts';
 import { controlPlaneParts, find, skipUnless } from '../../tools/parts.ts';
 import { auditPolicy, readAudit, type AuditEntry, type AuditFilter } from './audit.ts';
 import { newTokens, staticUsers, tokenFile, writeKubeconfig, type StaticUser } from './credentials.ts';
@@ -366,9 +367,12 @@ export class ControlPlane {
   }
 
   /** Everything here is thrown away, so nobody is asked to end in order. */
-  async stop(): Promise<void> {
-    await Promise.all(this.#clients.map(client => client.close()));
-    for (const server of [...this.#servers.values()].toReversed()) await server.end('SIGKILL');
-    await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  stop(): Promise<void> {
+    const servers = [...this.#servers.values()].toReversed();
+    return endAll(
+      ...this.#clients.map(client => () => client.close()),
+      ...servers.map(server => () => server.end('SIGKILL')),
+      () => rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }),
+    );
   }
 }

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { endAll } from '../../tools/end-all.ts';
 import { controlPlaneParts, find, nodeParts, skipUnless } from '../../tools/parts.ts';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './cluster.ts';
 import { Daemon } from './daemon.ts';
@@ -184,11 +185,13 @@ export class RunningNode {
   }
 
   /** Everything inside ends with the namespace; what lies outside it is taken away after. */
-  async stop(): Promise<void> {
-    await this.#provisioner.stop();
-    await this.place.close();
-    await this.plane.stop();
-    await removeCgroup(this.#cgroup);
+  stop(): Promise<void> {
+    return endAll(
+      () => this.#provisioner.stop(),
+      () => this.place.close(),
+      () => this.plane.stop(),
+      () => removeCgroup(this.#cgroup),
+    );
   }
 }
 
