@@ -33,6 +33,7 @@ async function startOnce(program: string, home: string): Promise<Started> {
   try {
     const url = `http://127.0.0.1:${admin}/readyz`;
     while (!(await answers(url))) {
+      if (child.exitCode !== null) throw new Error(`The gateway ended with ${child.exitCode}.`);
       if (performance.now() - started > startMsMax) throw new Error('The gateway did not start.');
       await sleep(pollMs);
     }
