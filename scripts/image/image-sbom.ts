@@ -1,7 +1,7 @@
 // What an image is made of: the program's list, Node, the Debian packages, and every file with its digest.
 // Never lists itself, nor what was only needed to build.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { sha256File } from '../fetch/cache.ts';
 import { licences, type Component, sbomOf, type Sbom } from '../build/sbom.ts';
 import { layerEntries, type Layer } from './archive.ts';
 import type { Runtime } from './contents.ts';
@@ -19,7 +19,9 @@ interface ImageParts {
 
 export async function imageSbom({ name, program, runtime, layers, processor }: ImageParts): Promise<Sbom> {
   const entries = (await Promise.all(layers.map(layerEntries))).flat();
-  const files = await Promise.all(entries.filter(({ content }) => content !== undefined).map(fileOf));
+  const files = await Promise.all(
+    entries.flatMap(({ path, content }) => (content === undefined ? [] : [fileOf(path, content)])),
+  );
   const { component } = program.metadata;
   const image: Component = {
     ...{ type: 'container', 'bom-ref': `image-${processor}`, name },
@@ -41,13 +43,13 @@ function systemOf({ nodeVersion, packages }: ImageParts['runtime']): Component[]
   return [runs, ...debian];
 }
 
-async function fileOf({ path, content }: TarEntry): Promise<Component> {
-  const hash = createHash('sha256');
-  if (content !== undefined && 'bytes' in content) hash.update(content.bytes);
-  else if (content !== undefined)
-    for await (const chunk of createReadStream(content.file)) hash.update(chunk as Buffer);
+async function fileOf(path: string, content: NonNullable<TarEntry['content']>): Promise<Component> {
+  const hex =
+    'bytes' in content
+      ? createHash('sha256').update(content.bytes).digest('hex')
+      : await sha256File(content.file);
   return {
     ...{ type: 'file', 'bom-ref': `file:/${path}`, name: `/${path}` },
-    hashes: [{ alg: 'SHA-256', content: hash.digest('hex') }],
+    hashes: [{ alg: 'SHA-256', content: hex }],
   };
 }

@@ -6,6 +6,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import { sha256File } from '../fetch/cache.ts';
 import { configBytes, writeLayer, type Image, type Layer, type MadeLayer } from './archive.ts';
 import { ownProcessor } from './processors.ts';
 import { writeTar, type TarEntry } from './tar.ts';
@@ -81,9 +82,7 @@ function blobOf(bytes: Buffer, mediaType: string, blobs: Blobs): Descriptor {
 async function packed(file: string, blobs: Blobs): Promise<Descriptor> {
   const target = `${file}.gz`;
   await pipeline(createReadStream(file), createGzip({ level: 6 }), createWriteStream(target));
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(target)) hash.update(chunk as Buffer);
-  const hex = hash.digest('hex');
+  const hex = await sha256File(target);
   blobs.set(hex, { path: `blobs/sha256/${hex}`, mode: 0o644, content: { file: target } });
   return { mediaType: type.layer, digest: `sha256:${hex}`, size: (await stat(target)).size };
 }
