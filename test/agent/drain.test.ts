@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test, type TestContext } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
 import type { FakeOptions } from '../fakes/ollama/options.ts';
+import { until } from '../tools/until.ts';
 import { aGateway } from './gateway.ts';
 import { anAgent, type AgentRig } from './rig.ts';
 
@@ -88,6 +88,11 @@ interface Drained {
   readonly direct: number;
 }
 
+async function drainAt({ adminUrl }: Gateway): Promise<string> {
+  const answer = await fetch(`${adminUrl}/bigo/v1/backends/${pod}/drain`);
+  return ((await answer.json()) as { state: string }).state;
+}
+
 async function drain(agent: AgentRig): Promise<Drained> {
   return JSON.parse((await agent.get('/drain')).text) as Drained;
 }
@@ -96,10 +101,7 @@ test('a pod without requests may end at once', async t => {
   const { agent, gateway } = await aWorld(t);
   const { state, inFlight, direct: left } = await drain(agent);
   assert.deepEqual([state, inFlight, left], ['drained', 0, 0]);
-  const seen = (await (await fetch(`${gateway.adminUrl}/bigo/v1/backends/${pod}/drain`)).json()) as {
-    state: string;
-  };
-  assert.equal(seen.state, 'drained');
+  assert.equal(await drainAt(gateway), 'drained');
   assert.match((await agent.get('/readyz')).text, /draining/);
 });
 
@@ -108,8 +110,7 @@ test('a stream through the gateway is waited for and comes whole; nothing new is
   const running = stream(gateway.url, 60);
   await running.begun;
   const drained = drain(agent);
-  await agent.until(status => status.draining);
-  await sleep(200);
+  await until('word to the gateway', async () => (await drainAt(gateway)) !== 'serving');
   const asked = fake.state().seen.filter(({ url }) => url === '/api/generate').length;
   const late = stream(gateway.url, 5);
   late.ended.catch(() => undefined);

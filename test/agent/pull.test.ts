@@ -9,6 +9,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { skipUnless } from '../tools/parts.ts';
 import { startOllama, type OllamaSettings, type RealOllama } from '../tools/real-ollama.ts';
 import { startRegistry, type Registry } from '../tools/registry.ts';
+import { until } from '../tools/until.ts';
 import { aFolder, anAgent, blobPath, sha256Of, type AgentOptions } from './rig.ts';
 
 const mib = 1024 ** 2;
@@ -140,7 +141,8 @@ describe('an agent beside a real Ollama', { skip: await skipUnless('ollama') }, 
     await anOllama(t, { store, port: ollama.port });
     await agent.until(status => status.ready);
     assert.equal(sha256Of(blobPath(store, digest)), digest);
-    assert.equal(await agent.metric('bigo_agent_pulls_total{outcome="interrupted"}'), 1);
+    // Once more for each try before the agent has seen that nobody answers.
+    assert.ok((await agent.metric('bigo_agent_pulls_total{outcome="interrupted"}')) >= 1);
   });
 
   test('an agent that starts again goes on where the pull was', async t => {
@@ -212,9 +214,7 @@ describe('an agent beside a real Ollama', { skip: await skipUnless('ollama') }, 
     await agent.until(status => status.ready);
     assert.match(await show(), /num_ctx\s+1024/);
     agent.assign(models(2048));
-    await agent.until(status => status.models.every(model => model.state === 'present'));
-    const endMs = performance.now() + 10_000;
-    while (!/num_ctx\s+2048/.test(await show())) assert.ok(performance.now() < endMs);
+    await until('it is made anew', async () => /num_ctx\s+2048/.test(await show()));
   });
 });
 
