@@ -252,15 +252,12 @@ describe('the Helm chart on pods', { skip, concurrency: 1, timeout: storyMsMax }
   });
 
   it('no stream is lost by an upgrade of every part, by one that is killed, by the way back', async t => {
-    await until('both servers are known', async () => {
-      const { models } = (await (
-        await fetch(`${await serviceUrl('bigo-ollama')}/api/tags`, withKey(await userKey()))
-      ).json()) as {
-        models: unknown[];
-      };
-      return models.length > 0 ? undefined : models;
-    });
     const key = await userKey();
+    // Each gateway looks for the servers by itself.
+    await until('each gateway knows the model', async () => {
+      const lists = await Promise.all((await podsOf('bigo-gateway')).map(pod => modelsAt(pod, key)));
+      return lists.every(models => models.length > 0) ? undefined : lists;
+    });
     const crowd = new Crowd({
       url: await serviceUrl('bigo-ollama'),
       key,
@@ -360,7 +357,11 @@ describe('the Helm chart on pods', { skip, concurrency: 1, timeout: storyMsMax }
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(1);
 
-const withKey = (key: string): RequestInit => ({ headers: { authorization: `Bearer ${key}` } });
+async function modelsAt(gateway: KubeObject, key: string): Promise<readonly unknown[]> {
+  const headers = { authorization: `Bearer ${key}` };
+  const answer = await fetch(`http://${gateway['status'].podIP}:11434/api/tags`, { headers });
+  return ((await answer.json()) as { models: unknown[] }).models;
+}
 
 const noneOf = (left: readonly unknown[]): unknown => (left.length === 0 ? undefined : left);
 

@@ -5,9 +5,10 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
+import { isDeepStrictEqual, promisify } from 'node:util';
 import { freePort } from '../../tools/free-port.ts';
 import { find, skipUnless } from '../../tools/parts.ts';
+import { untilSeen } from '../../tools/until.ts';
 import { Daemon } from '../tools/daemon.ts';
 import { componentImages, fakeOllamaImages, imageNames } from '../tools/images.ts';
 import type { KubeObject } from '../tools/kube-client.ts';
@@ -51,7 +52,8 @@ describe('components on pods', { skip, timeout: storyMsMax }, () => {
   };
   /** That they reach models, remember what was said, and know who was signed in. */
   const work = async (said: string): Promise<void> => {
-    assert.deepEqual(await (await webui('/api/models')).json(), { data: [model] });
+    const listed = async (): Promise<unknown> => (await webui('/api/models')).json();
+    await untilSeen('the model is listed', listed, seen => isDeepStrictEqual(seen, { data: [model] }));
     const answer = await webui('/api/chat/completions', {
       model,
       messages: [{ role: 'user', content: said }],

@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { endAll } from '../../tools/end-all.ts';
 import { find, skipUnless } from '../../tools/parts.ts';
 import { tinyGguf } from '../../tools/tiny-gguf.ts';
+import { until } from '../../tools/until.ts';
 import { ollamaImage } from '../tools/images.ts';
 import { skipWithoutNode } from '../tools/node.ts';
 import { Cluster, conditionOf, stateMsMax, type Fleet } from './fleet.ts';
@@ -108,6 +109,9 @@ describe('real models on pods', { skip, timeout: storyMsMax }, () => {
     await cluster.untilAgent(fleet, 1, ({ models }) =>
       models.some(one => one.name === model && one.state !== 'present'),
     );
+    // Its agent says so a moment before Ollama there gives the model up.
+    const { podIP } = (await cluster.admin.get(fleet.pod(1)))['status'] as { podIP: string };
+    await until('the model is given up there', async () => !(await modelsAt(podIP)).includes(model));
     const crowd = new Crowd({ url: await fleet.url(), model, atOnce: 2, tokens: [10, 30] });
     t.after(() => crowd.leave());
     const startMs = Date.now();
@@ -138,6 +142,11 @@ describe('real models on pods', { skip, timeout: storyMsMax }, () => {
     await fleet.untilEvent('ModelCorrupt', /real-ollama-1/);
   });
 });
+
+async function modelsAt(podIP: string): Promise<string[]> {
+  const answer = await fetch(`http://${podIP}:11434/api/tags`);
+  return ((await answer.json()) as { models: { name: string }[] }).models.map(one => one.name);
+}
 
 async function overwrite(file: string, at: number, bytes: number): Promise<void> {
   const handle = await open(file, 'r+');
