@@ -118,9 +118,11 @@ test('an upload whose client stands still is ended, and no store waits for it', 
 });
 
 test('an upload whose client leaves is ended on every store', async () => {
+  let asked = 0;
   let closed = 0;
   const taker: RequestListener = (req, res) => {
     if (req.method === 'HEAD') return void res.writeHead(404).end();
+    asked++;
     req.on('close', () => closed++).resume();
   };
   const gate = await rig({ a: await scripted(taker), b: await scripted(taker) });
@@ -132,7 +134,7 @@ test('an upload whose client leaves is ended on every store', async () => {
     duplex: 'half',
     signal: client.signal,
   }).catch(() => {});
-  await sleep(200);
+  await until('begun on both', () => asked === 2);
   client.abort();
   await answer;
   await until('ended on both', () => closed === 2);

@@ -38,7 +38,7 @@ test('a pull puts the model on every store, as one stream in the order of Ollama
 });
 
 test('the bytes told are those of the slowest store', async () => {
-  let release = (): void => {};
+  let release: (() => void) | undefined;
   const slow = await scripted((_req, res) => {
     res.write(
       '{"status":"pulling manifest"}\n{"status":"pulling d","digest":"sha256:d","total":10,"completed":3}\n',
@@ -52,8 +52,9 @@ test('the bytes told are those of the slowest store', async () => {
   });
   const gate = await rig({ slow, fast });
   const answer = await post(gate, '/api/pull', { model: 'm' });
+  await until('the slow one is asked', () => release !== undefined);
   await sleep(200);
-  release();
+  release?.();
   const lines = await linesOf(answer);
   const layers = lines.filter(line => line.digest !== undefined).map(line => line.completed);
   assert.ok(layers.includes(3), JSON.stringify(lines));
@@ -149,15 +150,15 @@ test('a store that is down during a pull is named before success, and gets the m
 });
 
 test('a store that dies in the middle of a pull is named too', async () => {
-  let kill = (): void => {};
+  let kill: (() => void) | undefined;
   const dying = await scripted((req, res) => {
     res.write('{"status":"pulling manifest"}\n');
     kill = () => void req.socket.destroy();
   });
   const gate = await rig({ a: await fake(), dying });
   const answer = post(gate, '/api/pull', { model: 'new' });
-  await sleep(100);
-  kill();
+  await until('it is asked', () => kill !== undefined);
+  kill?.();
   const lines = await linesOf(await answer);
   assert.match(lines.at(-2)?.status ?? '', /^dying does not have it yet/);
   assert.equal(lines.at(-1)?.status, 'success');
