@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -14,6 +14,7 @@ import { layerEntries, writeArchive, type Image, type Layer } from './archive.ts
 import { imageStart, imageWithSbom } from './contents.ts';
 import { dockerfile } from './dockerfile.ts';
 import { readElf, type Elf } from './elf.ts';
+import { fileIn } from './foreign.ts';
 import { writeOci } from './oci.ts';
 import { ownProcessor, platformsOf, processors, type Processor } from './processors.ts';
 
@@ -79,6 +80,16 @@ test('platforms are named as containers name them; any other is refused with tho
   assert.deepEqual(platformsOf('linux/arm64,linux/amd64,linux/arm64'), ['arm64', 'amd64']);
   for (const other of ['linux/riscv64', 'windows/amd64', 'amd64', ''])
     assert.throws(() => platformsOf(`linux/amd64,${other}`), /may be linux\/amd64 or linux\/arm64/);
+});
+
+test('a link between files for another machine never leads to a file of this one', async t => {
+  const folder = await folderOf(t);
+  for (const name of ['lib', 'lib64']) await mkdir(path.join(folder, name));
+  await symlink('/lib/loader.so', path.join(folder, 'lib64', 'loader.so'));
+  await symlink('loader-2.36.so', path.join(folder, 'lib', 'loader.so'));
+  assert.equal(await fileIn(folder, '/lib64/loader.so'), path.join(folder, 'lib', 'loader-2.36.so'));
+  await symlink('/lib/circle.so', path.join(folder, 'lib', 'circle.so'));
+  await assert.rejects(fileIn(folder, '/lib/circle.so'), /leads in a circle/);
 });
 
 /** By path, for every file of the image that is a program or a library. */
