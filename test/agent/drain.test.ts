@@ -6,6 +6,7 @@ import { test, type TestContext } from 'node:test';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
 import type { FakeOptions } from '../fakes/ollama/options.ts';
+import { atEnd } from '../tools/end-all.ts';
 import { until } from '../tools/until.ts';
 import { aGateway } from './gateway.ts';
 import { anAgent, type AgentRig } from './rig.ts';
@@ -32,7 +33,7 @@ async function aWorld(t: TestContext, options: WorldOptions = {}): Promise<World
     numParallel: 8,
     ...options.fake,
   });
-  t.after(() => fake.stop());
+  atEnd(t, () => fake.stop());
   const gateway = await aGateway(t, fake.url, pod);
   const agent = await anAgent(t, {
     ollamaUrl: fake.url,

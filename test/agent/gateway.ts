@@ -6,7 +6,7 @@ import { createFleet } from '../../src/fleet/fleet.ts';
 import { startGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { silentLog } from '../../src/platform/log.ts';
-import { endAll } from '../tools/end-all.ts';
+import { atEnd } from '../tools/end-all.ts';
 
 export async function aGateway(t: TestContext, url: string, name: string): Promise<Gateway> {
   const specs = [makeBackendSpec(url, { name, slots: 8 })];
@@ -39,11 +39,7 @@ export async function aGateway(t: TestContext, url: string, name: string): Promi
       },
     },
   );
-  t.after(() =>
-    endAll(
-      () => gateway.close(),
-      () => fleet.stop(),
-    ),
-  );
+  atEnd(t, () => gateway.close());
+  atEnd(t, () => fleet.stop());
   return gateway;
 }

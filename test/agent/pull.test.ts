@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
+import { atEnd } from '../tools/end-all.ts';
 import { skipUnless } from '../tools/parts.ts';
 import { startOllama, type OllamaSettings, type RealOllama } from '../tools/real-ollama.ts';
 import { startRegistry, type Registry } from '../tools/registry.ts';
@@ -16,13 +17,13 @@ const mib = 1024 ** 2;
 
 async function aRegistry(t: TestContext): Promise<Registry> {
   const registry = await startRegistry();
-  t.after(() => registry.stop());
+  atEnd(t, () => registry.stop());
   return registry;
 }
 
 async function anOllama(t: TestContext, options: OllamaSettings): Promise<RealOllama> {
   const ollama = await startOllama(options);
-  t.after(() => ollama.stop());
+  atEnd(t, () => ollama.stop());
   return ollama;
 }
 
@@ -225,7 +226,7 @@ describe('an agent on a small volume', { skip: (await skipUnless('ollama')) || n
   function aSmallVolume(t: TestContext, sizeMib: number): string {
     const folder = mkdtempSync(join(tmpdir(), 'bigo-agent-volume-'));
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', folder]);
-    t.after(() => {
+    atEnd(t, () => {
       execFileSync('umount', ['--lazy', folder]);
       rmdirSync(folder);
     });

@@ -1,6 +1,7 @@
 // Wrong bytes in a blob of a real Ollama: noticed, not served, replaced, right again. Never accepts a repair that it did not hash.
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
+import { atEnd } from '../tools/end-all.ts';
 import { find, skipUnless } from '../tools/parts.ts';
 import { startOllama, type RealOllama } from '../tools/real-ollama.ts';
 import { startRegistry, type Registry } from '../tools/registry.ts';
@@ -18,9 +19,9 @@ interface World {
 async function aWorld(t: TestContext, gguf: Uint8Array | string): Promise<World> {
   const store = aFolder(t);
   const registry = await startRegistry();
-  t.after(() => registry.stop());
+  atEnd(t, () => registry.stop());
   const ollama = await startOllama({ store });
-  t.after(() => ollama.stop());
+  atEnd(t, () => ollama.stop());
   const digest = await registry.addModel('library/m:1', { gguf });
   return { registry, ollama, store, name: `${registry.host}/library/m:1`, digest };
 }

@@ -21,6 +21,7 @@ import type { AgentSettings } from '../../src/api/agent-settings.ts';
 import type { AgentModelStatus, AgentStatus } from '../../src/api/agent-status.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { silentLog } from '../../src/platform/log.ts';
+import { atEnd } from '../tools/end-all.ts';
 
 const untilMsMax = 60_000;
 
@@ -110,14 +111,14 @@ export async function anAgent(t: TestContext, options: AgentOptions): Promise<Ag
   );
   let closing: Promise<void> | undefined;
   const close = () => (closing ??= agent.close());
-  t.after(close);
+  atEnd(t, close);
   return new AgentRig({ url: agent.url, close, file });
 }
 
 export function aFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'bigo-agent-'));
   // What a killed server has begun to write may come while the folder is being emptied.
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
+  atEnd(t, () => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
   return folder;
 }
 

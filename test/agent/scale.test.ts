@@ -10,7 +10,7 @@ import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess, type GatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi, type FakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
-import { endAll } from '../tools/end-all.ts';
+import { atEnd, endAll } from '../tools/end-all.ts';
 import { until } from '../tools/until.ts';
 import { anAgent, type AgentRig } from './rig.ts';
 
@@ -41,7 +41,7 @@ class PlayedFleet {
   constructor(t: TestContext, api: FakeKubeApi) {
     this.#t = t;
     this.#api = api;
-    t.after(() => {
+    atEnd(t, () => {
       const fakes = [...this.#pods.values()].map(({ fake }) => fake);
       return endAll(...fakes.map(fake => () => fake.stop()));
     });
@@ -110,13 +110,9 @@ async function aFleet(t: TestContext): Promise<PlayedFleet> {
   const folder = mkdtempSync(join(tmpdir(), 'bigo-scale-'));
   const api = await startFakeKubeApi();
   const fleet = new PlayedFleet(t, api);
-  t.after(() =>
-    endAll(
-      () => fleet.gateway?.stop(),
-      () => api.close(),
-      () => rmSync(folder, { recursive: true }),
-    ),
-  );
+  atEnd(t, () => fleet.gateway?.stop());
+  atEnd(t, () => api.close());
+  atEnd(t, () => rmSync(folder, { recursive: true }));
   const probe = await startFakeOllama({ host: addressOf(0), models: [] });
   fleet.port = probe.port;
   await probe.stop();

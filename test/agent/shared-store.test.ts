@@ -8,7 +8,7 @@ import { writeKubeconfig } from '../cluster/tools/credentials.ts';
 import { startGatewayProcess } from '../contract/gateway-process.ts';
 import { startFakeKubeApi } from '../fakes/kube-api/server.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
-import { endAll } from '../tools/end-all.ts';
+import { atEnd } from '../tools/end-all.ts';
 import { until } from '../tools/until.ts';
 
 const by = { name: 'test', operation: 'Update', subresource: '' } as const;
@@ -17,15 +17,13 @@ const asked = (fake: FakeOllama, path: string) => fake.state().seen.filter(({ ur
 
 test('a pull goes to the writer, a request never; without a writer no reader takes its place', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'bigo-shared-'));
-  const ends: (() => unknown)[] = [() => rmSync(folder, { recursive: true })];
-  t.after(() => endAll(...ends));
   const api = await startFakeKubeApi();
-  ends.unshift(() => api.close());
+  atEnd(t, () => api.close());
   const options = { models: [{ name: 'm' }], registry: [{ name: 'new' }], loadMs: 10, pullMs: 10 };
   const reader = await startFakeOllama({ ...options, host: '127.0.0.41' });
-  ends.unshift(() => reader.stop());
+  atEnd(t, () => reader.stop());
   const writer = await startFakeOllama({ ...options, host: '127.0.0.42', port: reader.port });
-  ends.unshift(() => writer.stop());
+  atEnd(t, () => writer.stop());
   const putPod = (name: string, app: string, podIP: string) =>
     api.store.create(
       { collection: 'v1/pods', namespace: 'llm', name },
@@ -43,7 +41,8 @@ test('a pull goes to the writer, a request never; without a writer no reader tak
   const selectors = { selector: 'app=ollama', writer_selector: 'app=writer', store: 'models' };
   const kubernetes = { ...selectors, namespace: 'llm', kubeconfig, port: reader.port };
   const gateway = await startGatewayProcess([], { config: { gateway: { kubernetes } } });
-  ends.unshift(() => gateway.stop());
+  atEnd(t, () => gateway.stop());
+  atEnd(t, () => rmSync(folder, { recursive: true }));
   const post = async (path: string, body: object) => {
     const answer = await fetch(gateway.url + path, { method: 'POST', body: JSON.stringify(body) });
     return { status: answer.status, text: await answer.text() };
