@@ -1,4 +1,4 @@
-// What tests end together.
+// That all that a test started is ended, in turn. Never a real process: a list tells what was called.
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { atEnd, endAll } from './end-all.ts';
