@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { failureOf, HttpFailure } from './http-failure.ts';
-import { Agent, request } from './undici.ts';
+import { Agent, request, Stop } from './undici.ts';
 
 /** A BackendSpec is one. */
 export interface HttpTarget {
@@ -160,7 +160,7 @@ function tooLarge(target: HttpTarget, wanted: HttpRequest): HttpFailure {
 
 /** The clocks of one exchange; each ends it by the one abort signal, with an Error as reason. */
 class Watch {
-  readonly #stop = new AbortController();
+  readonly #stop = new Stop();
   readonly #silenceMsMax: number | undefined;
   readonly #outer: AbortSignal | undefined;
   #total: NodeJS.Timeout | undefined;
@@ -175,8 +175,8 @@ class Watch {
     this.heard();
   }
 
-  get signal(): AbortSignal {
-    return this.#stop.signal;
+  get signal(): Stop {
+    return this.#stop;
   }
 
   /** Something arrived: silence begins anew. */
@@ -192,14 +192,13 @@ class Watch {
   }
 
   explain(error: unknown, target: HttpTarget): HttpFailure {
-    const reason: unknown = this.#stop.signal.aborted ? this.#stop.signal.reason : undefined;
+    const { reason } = this.#stop;
     if (reason instanceof HttpFailure) return reason;
     return failureOf(error, target.url);
   }
 
   #after(ms: number, what: string): NodeJS.Timeout {
-    const failure = new HttpFailure('silent', `it ${what} ${ms} ms`);
-    return setTimeout(() => this.#stop.abort(failure), ms);
+    return setTimeout(() => this.#stop.abort(new HttpFailure('silent', `it ${what} ${ms} ms`)), ms);
   }
 
   readonly #leave = (): void => {

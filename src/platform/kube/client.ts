@@ -6,7 +6,7 @@ import { credentialsOf, type Credentials } from './credentials.ts';
 import { KubeError, type KubeStatus, retryAfterMs, unreachable } from './kube-error.ts';
 import type { KubeAccess } from './kubeconfig.ts';
 import { collectionPath, type KubeKind, type KubeRef, objectPath, queryText } from './paths.ts';
-import { Agent, request } from '../undici.ts';
+import { Agent, request, Stop } from '../undici.ts';
 import { readWatch, type WatchEvent } from './watch-stream.ts';
 
 export interface KubeScope {
@@ -83,7 +83,7 @@ interface Call {
   readonly body?: unknown;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | Stop;
 }
 
 export function createKubeClient(access: KubeAccess, options: KubeClientOptions): KubeClient {
@@ -217,18 +217,25 @@ class Wire {
   }
 
   async json(call: Call): Promise<unknown> {
-    const signal = AbortSignal.timeout(this.options.requestMsMax);
-    const answer = await this.open({ ...call, signal });
-    return JSON.parse(await this.text(answer)) as unknown;
+    const stop = new Stop();
+    const { requestMsMax } = this.options;
+    const late = (): void => stop.abort(new Error(`not within ${requestMsMax / 1000} s`));
+    const timer = setTimeout(late, requestMsMax).unref();
+    try {
+      const answer = await this.open({ ...call, signal: stop });
+      return JSON.parse(await this.text(answer)) as unknown;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
-  async *stream(call: Call): AsyncGenerator<string> {
+  async *stream(call: Call & { readonly signal: AbortSignal }): AsyncGenerator<string> {
     const { body } = await this.open(call);
     const decoder = new TextDecoder();
     try {
       for await (const chunk of body as AsyncIterable<Buffer>) yield decoder.decode(chunk, { stream: true });
     } catch (error) {
-      if (call.signal?.aborted !== true) throw unreachable(this.access.server, error);
+      if (!call.signal.aborted) throw unreachable(this.access.server, error);
     }
   }
 
