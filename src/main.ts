@@ -284,13 +284,16 @@ async function startAgent({ settings, log }: AgentStart): Promise<RunningAgent> 
 }
 
 async function startOperator({ settings, log }: OperatorStart): Promise<RunningOperator> {
-  const [operator, { desired }, { kubeAccess }, { systemClock: clock }, { versionInfo }] = await Promise.all([
-    import('./operator/operator.ts'),
-    import('./operator/core/desired/desired.ts'),
-    import('./platform/kube/kubeconfig.ts'),
-    import('./platform/clock.ts'),
-    import('./cli/version.ts'),
-  ]);
+  const [operator, heap, { desired }, { kubeAccess }, { systemClock: clock }, { versionInfo }] =
+    await Promise.all([
+      import('./operator/operator.ts'),
+      import('./operator/heap.ts'),
+      import('./operator/core/desired/desired.ts'),
+      import('./platform/kube/kubeconfig.ts'),
+      import('./platform/clock.ts'),
+      import('./cli/version.ts'),
+    ]);
+  heap.growHeapInLargeSteps();
   const access = kubeAccess({ file: settings.kubeconfig, env: process.env });
   return operator.startOperator({
     ...{ access, desired, settings, clock, log },

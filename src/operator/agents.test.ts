@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../platform/clock.ts';
-import { AgentPoller, type AgentTarget } from './agents.ts';
+import { AgentPoller, nextTurnMs, type AgentTarget } from './agents.ts';
 
 const settled = { ready: true, settled: true, models: [] };
 
@@ -67,4 +67,14 @@ test('a pod that changes while its agent is asked is asked once more', async t =
   assert.equal(asked, 1);
   first.resolve();
   await second.promise;
+});
+
+test('agents that are settled have turns apart when they are many, and none waits for longer than a round', () => {
+  const few = { nowMs: 0, settledMs: 60_000, roundMs: 60_000 };
+  assert.equal(nextTurnMs(nextTurnMs(0, few), few), 60_000);
+  const many = { nowMs: 0, settledMs: 60_000, roundMs: 1_200_000 };
+  const turns = [0];
+  for (let n = 0; n < 4_000; n++) turns.push(nextTurnMs(turns.at(-1) ?? 0, many));
+  assert.deepEqual(turns.slice(1, 4), [60_000, 60_400, 60_800]);
+  assert.equal(turns.at(-1), 1_200_000);
 });

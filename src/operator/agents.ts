@@ -30,11 +30,12 @@ export interface AgentIntervals {
 }
 
 const INTERVALS: AgentIntervals = { busyMs: 5_000, settledMs: 60_000 };
-/** A thousand fleets must not cost more than they are worth: so many questions a second, once all is settled. */
+/** A thousand fleets must not cost more than they are worth: one question in this time to those that are settled. */
 const settledMsEach = 400;
-/** Agents that are settled are asked together each so often: a question by itself costs five times as much as one among others. */
-const gatherMs = 5_000;
+/** They are asked together each so often: a question by itself costs five times as much as one among others. */
+const gatherMs = 10_000;
 const atOnceMax = 16;
+const waitMsMin = 50;
 const answerMsMax = 3_000;
 const answerBytesMax = 1024 * 1024;
 const failuresMax = 4;
@@ -44,7 +45,6 @@ interface Asked {
   readonly resource: string;
   dueAtMs: number;
   failures: number;
-  isRunning: boolean;
   shown: string;
   view: AgentView;
 }
@@ -55,8 +55,12 @@ export class AgentPoller {
   /** By pod uid. */
   private readonly asked = new Map<string, Asked>();
   private readonly byResource = new Map<string, readonly AgentTarget[]>();
-  private running = 0;
+  /** Due, in the order in which they became so; as many as there are pods. */
+  private readonly due = new Set<Asked>();
+  private readonly running = new Set<Asked>();
   private timer: NodeJS.Timeout | undefined;
+  private wakesAtMs = Number.POSITIVE_INFINITY;
+  private lastTurnMs = 0;
   private isStopped = false;
 
   constructor(options: AgentPollerOptions) {
@@ -67,11 +71,11 @@ export class AgentPoller {
   /** The pods that a resource has now; the others are forgotten. */
   follow(resource: string, targets: readonly AgentTarget[]): void {
     const uids = new Set(targets.map(({ uid }) => uid));
-    for (const { uid } of this.byResource.get(resource) ?? []) if (!uids.has(uid)) this.asked.delete(uid);
+    for (const { uid } of this.byResource.get(resource) ?? []) if (!uids.has(uid)) this.forget(uid);
     if (targets.length === 0) this.byResource.delete(resource);
     else this.byResource.set(resource, targets);
     for (const target of targets) this.add(resource, target);
-    this.pump();
+    this.askDue();
   }
 
   /** By name of the pod. */
@@ -80,7 +84,8 @@ export class AgentPoller {
     return new Map(targets.map(({ pod, uid }) => [pod, this.asked.get(uid)?.view ?? { isAsked: false }]));
   }
 
-  private get settledMs(): number {
+  /** In which each of those that are settled has its turn. */
+  private get roundMs(): number {
     return Math.max(this.intervals.settledMs, this.asked.size * settledMsEach);
   }
 
@@ -89,42 +94,64 @@ export class AgentPoller {
     clearTimeout(this.timer);
   }
 
-  private add(resource: string, target: AgentTarget): void {
-    const known = this.asked.get(target.uid);
-    const dueAtMs = this.options.clock.nowMs();
-    if (known?.target.url === target.url) {
-      if (known.target.version !== target.version) known.dueAtMs = Math.min(known.dueAtMs, dueAtMs);
-      known.target = target;
-      return;
-    }
-    const fresh = { dueAtMs, failures: 0, isRunning: false, shown: '', view: { isAsked: false } as const };
-    this.asked.set(target.uid, { target, resource, ...fresh });
+  private forget(uid: string): void {
+    const known = this.asked.get(uid);
+    if (known !== undefined) this.due.delete(known);
+    this.asked.delete(uid);
   }
 
-  private pump(): void {
-    clearTimeout(this.timer);
-    if (this.isStopped) return;
-    const nowMs = this.options.clock.nowMs();
-    let nextMs = Number.POSITIVE_INFINITY;
-    for (const asked of this.asked.values()) {
-      if (asked.isRunning) continue;
-      if (asked.dueAtMs > nowMs) nextMs = Math.min(nextMs, asked.dueAtMs);
-      else if (this.running < atOnceMax) void this.ask(asked);
+  private add(resource: string, target: AgentTarget): void {
+    const known = this.asked.get(target.uid);
+    if (known?.target.url === target.url) {
+      const isNews = known.target.version !== target.version;
+      known.target = target;
+      if (isNews && !this.running.has(known)) this.due.add(known);
+      return;
     }
-    if (this.running >= atOnceMax || nextMs === Number.POSITIVE_INFINITY) return;
-    this.timer = setTimeout(() => this.pump(), Math.max(nextMs - nowMs, 50)).unref();
+    this.forget(target.uid);
+    const dueAtMs = this.options.clock.nowMs();
+    const fresh = { target, resource, dueAtMs, failures: 0, shown: '', view: { isAsked: false } as const };
+    this.asked.set(target.uid, fresh);
+    this.due.add(fresh);
+  }
+
+  private askDue(): void {
+    for (const asked of this.due) {
+      if (this.isStopped || this.running.size >= atOnceMax) return;
+      this.due.delete(asked);
+      void this.ask(asked);
+    }
+  }
+
+  /** Looks at all of them, so it is done once for many: see gatherMs. */
+  private wake(): void {
+    this.wakesAtMs = Number.POSITIVE_INFINITY;
+    const nowMs = this.options.clock.nowMs();
+    for (const asked of this.asked.values()) {
+      if (this.running.has(asked) || this.due.has(asked)) continue;
+      if (asked.dueAtMs <= nowMs) this.due.add(asked);
+      else this.wakeAt(asked.dueAtMs);
+    }
+    this.askDue();
+  }
+
+  private wakeAt(atMs: number): void {
+    if (this.isStopped || atMs >= this.wakesAtMs) return;
+    clearTimeout(this.timer);
+    this.wakesAtMs = atMs;
+    const waitMs = Math.max(atMs - this.options.clock.nowMs(), waitMsMin);
+    this.timer = setTimeout(() => this.wake(), waitMs).unref();
   }
 
   private async ask(asked: Asked): Promise<void> {
-    this.running += 1;
-    asked.isRunning = true;
+    this.running.add(asked);
     const { version } = asked.target;
     try {
       const status = await this.fetch(asked.target);
       asked.failures = 0;
       this.show(asked, { status }, shownOf(status));
       if (isBusy(status)) this.plan(asked, this.intervals.busyMs);
-      else this.planTogether(asked);
+      else this.planTurn(asked);
     } catch (error) {
       asked.failures = Math.min(asked.failures + 1, failuresMax);
       // One silence may be a hiccup: what it said before still stands.
@@ -132,13 +159,19 @@ export class AgentPoller {
         const unreachable = error instanceof Error ? error.message : String(error);
         this.show(asked, { unreachable }, 'unreachable');
       }
-      this.plan(asked, Math.min(this.intervals.busyMs * 2 ** (asked.failures - 1), this.settledMs));
+      this.plan(asked, Math.min(this.intervals.busyMs * 2 ** (asked.failures - 1), this.roundMs));
     }
-    // The pod changed meanwhile: what was answered may be from before.
-    if (asked.target.version !== version) asked.dueAtMs = this.options.clock.nowMs();
-    asked.isRunning = false;
-    this.running -= 1;
-    this.pump();
+    this.running.delete(asked);
+    if (this.isCurrent(asked)) {
+      // The pod changed meanwhile: what was answered may be from before.
+      if (asked.target.version !== version) this.due.add(asked);
+      else this.wakeAt(asked.dueAtMs);
+    }
+    this.askDue();
+  }
+
+  private isCurrent(asked: Asked): boolean {
+    return this.asked.get(asked.target.uid) === asked;
   }
 
   private async fetch({ url }: AgentTarget): Promise<AgentStatus> {
@@ -162,17 +195,27 @@ export class AgentPoller {
     asked.view = view;
     if (asked.shown === shown) return;
     asked.shown = shown;
-    if (this.asked.get(asked.target.uid) === asked) this.options.onChange(asked.resource);
+    if (this.isCurrent(asked)) this.options.onChange(asked.resource);
   }
 
-  private planTogether(asked: Asked): void {
-    this.plan(asked, this.settledMs);
-    asked.dueAtMs = Math.ceil(asked.dueAtMs / gatherMs) * gatherMs;
+  private planTurn(asked: Asked): void {
+    const { settledMs } = this.intervals;
+    const nowMs = this.options.clock.nowMs();
+    this.lastTurnMs = nextTurnMs(this.lastTurnMs, { nowMs, settledMs, roundMs: this.roundMs });
+    asked.dueAtMs = Math.ceil(this.lastTurnMs / gatherMs) * gatherMs;
   }
 
   private plan(asked: Asked, intervalMs: number): void {
     asked.dueAtMs = this.options.clock.nowMs() + intervalMs * (0.9 + 0.2 * this.options.rng());
   }
+}
+
+/** Those that are settled have their turns one after the other, also when thousands became so at once; none waits for longer than a round. */
+export function nextTurnMs(
+  lastTurnMs: number,
+  { nowMs, settledMs, roundMs }: { nowMs: number; settledMs: number; roundMs: number },
+): number {
+  return Math.min(Math.max(lastTurnMs + settledMsEach, nowMs + settledMs), nowMs + roundMs);
 }
 
 function isBusy({ settled, models }: AgentStatus): boolean {
