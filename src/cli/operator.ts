@@ -1,18 +1,13 @@
 // `bigo operator`: makes OllamaDeployments true in a cluster and keeps them so. Never needs a person: a Deployment starts it.
 import type { Command } from 'commander';
 import { parseHostPort } from '../api/config-values.ts';
-import {
-  IMAGE_REPOSITORY,
-  OPERATOR_PORT,
-  type OperatorSettings,
-  TESTED_OLLAMA_TAG,
-} from '../api/operator-settings.ts';
+import { OPERATOR_PORT, type OperatorSettings, TESTED_OLLAMA_TAG } from '../api/operator-settings.ts';
 import { createLog } from '../platform/log.ts';
 import { onShutdown } from '../platform/signals.ts';
 import type { App } from './app.ts';
 import { logLevelOption } from './common-options.ts';
 import { EXIT, usageError } from './exit.ts';
-import { versionInfo } from './version.ts';
+import { ownImage } from './own-image.ts';
 
 interface OperatorFlags {
   readonly kubeconfig?: string;
@@ -88,7 +83,7 @@ function toSettings(app: App, flags: OperatorFlags): OperatorSettings {
   return {
     namespaces: (flags.namespaces ?? '').split(',').filter(name => name !== ''),
     admin,
-    image: flags.image ?? app.env.BIGO_IMAGE ?? `${IMAGE_REPOSITORY}:${versionInfo(app.env).version}`,
+    image: ownImage(flags.image, app.env),
     clusterDomain: flags.clusterDomain,
     ollamaTag: TESTED_OLLAMA_TAG,
     ...(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig }),

@@ -61,3 +61,9 @@ test('drain says where the names of the backends are, and how to name another ga
   assert.equal(absent.code, 1);
   assert.match(absent.stderr, /nothing answers at .*\n.*--admin or BIGO_ADMIN/);
 });
+
+test('a mark that would be over at once is refused', async t => {
+  const { code, stderr } = await aHome(t).run(['drain', 'pod-0', '-n', 'ai', '--for', '0s']);
+  assert.equal(code, 64);
+  assert.match(stderr, /--for: no time at all[\s\S]*Write 30m/);
+});

@@ -92,3 +92,14 @@ it('what is no profile, no file and no resource is named together with the profi
   writeFileSync(join(home.dir, 'broken.yaml'), 'kind: [\n');
   assert.match((await home.run(['render', 'broken.yaml'])).stderr, /is no YAML/);
 });
+
+it('an image with no name is refused, and an empty BIGO_IMAGE names none', async t => {
+  const home = aHome(t);
+  const refused = await home.run(['render', 'bigo', '--image', '']);
+  assert.equal(refused.code, 64);
+  assert.match(refused.stderr, /--image: "" is no image[\s\S]*Write it as /);
+  const wrong = await home.run(['render', 'bigo'], { env: { BIGO_IMAGE: 'not an image' } });
+  assert.match(wrong.stderr, /BIGO_IMAGE: "not an image" is no image/);
+  const usual = await home.run(['render', 'bigo']);
+  assert.equal((await home.run(['render', 'bigo'], { env: { BIGO_IMAGE: '' } })).stdout, usual.stdout);
+});

@@ -48,6 +48,11 @@ export function define(command: Command, app: App): void {
     .addHelpText('after', HELP)
     .action((backend: string, flags: DrainFlags) => {
       const markMs = timeMs('--for', flags.for);
+      if (markMs === 0)
+        throw usageError(
+          '--for: no time at all is over at once',
+          'Write 30m or 12h; --end takes a mark away.',
+        );
       const usualMs = isForCluster(flags) ? Math.min(waitMsUsual, markMs) : waitMsUsual;
       const waitMsMax = flags.timeout === undefined ? usualMs : timeMs('--timeout', flags.timeout);
       const times = { markMs, waitMsMax };

@@ -1,7 +1,7 @@
 // `bigo install` and `bigo upgrade`: the definition of the resource and the operator, brought into a cluster. Never touches a fleet.
 import type { Command } from 'commander';
 import type { KubeObject } from '../../api/kube-object.ts';
-import { IMAGE_REPOSITORY, OPERATOR_NAMESPACE } from '../../api/operator-settings.ts';
+import { OPERATOR_NAMESPACE } from '../../api/operator-settings.ts';
 import {
   installation,
   NAMESPACES_ANNOTATION,
@@ -13,6 +13,7 @@ import { kubeCode } from '../../platform/kube/kube-error.ts';
 import type { App } from '../app.ts';
 import type { Change } from '../core/installed.ts';
 import { usageError } from '../exit.ts';
+import { ownImage } from '../own-image.ts';
 import { versionInfo } from '../version.ts';
 import {
   addClusterOptions,
@@ -101,7 +102,7 @@ function wishOf(app: App, flags: InstallFlags, before: readonly string[] | undef
     .filter(name => name !== '')
     .map(name => checkedNamespace('--namespaces', name));
   return {
-    image: flags.image ?? app.env['BIGO_IMAGE'] ?? `${IMAGE_REPOSITORY}:${version}`,
+    image: ownImage(flags.image, app.env),
     version,
     namespaces: [...new Set(given ?? before ?? [])].toSorted(),
   };

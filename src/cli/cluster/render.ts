@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import type { KubeObject } from '../../api/kube-object.ts';
 import { resolve, type Resolved } from '../../api/ollama-deployment/resolve.ts';
 import { KIND, type OllamaDeployment, resourceSchema } from '../../api/ollama-deployment/resource.ts';
-import { IMAGE_REPOSITORY, TESTED_OLLAMA_TAG } from '../../api/operator-settings.ts';
+import { TESTED_OLLAMA_TAG } from '../../api/operator-settings.ts';
 import { desired } from '../../operator/core/desired/desired.ts';
 import type { SecretTexts } from '../../operator/core/desired/input.ts';
 import { completeSecret, secretNeeds } from '../../operator/core/desired/secrets.ts';
@@ -31,7 +31,7 @@ import type { App } from '../app.ts';
 import { collect } from '../common-options.ts';
 import { setValues, unknownField } from '../core/set-values.ts';
 import { usageError } from '../exit.ts';
-import { versionInfo } from '../version.ts';
+import { ownImage } from '../own-image.ts';
 import { readDocuments } from './documents.ts';
 import { secretMaker } from './fill-secrets.ts';
 import { printYaml, yamlDocuments } from './yaml.ts';
@@ -72,7 +72,7 @@ those of a file are made anew each time.`;
 async function render(app: App, what: string, flags: RenderFlags): Promise<void> {
   const set = setValues(flags.set ?? [], text => parse(text) as unknown);
   if ('problem' in set) throw usageError(set.problem);
-  const image = flags.image ?? app.env['BIGO_IMAGE'] ?? `${IMAGE_REPOSITORY}:${versionInfo(app.env).version}`;
+  const image = ownImage(flags.image, app.env);
   const profile = profileOf(what);
   if (profile !== undefined) {
     const files = checked(() => renderProfile(profile, wishOf(profile, image, set.fields)));
