@@ -23,6 +23,7 @@ import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from '
 import type { KubeObject } from '../tools/kube-client.ts';
 import { addNode, PretendKubelet, type PodReport, type PretendKubeletOptions } from '../tools/pretend.ts';
 import { Provisioner } from '../tools/provisioner.ts';
+import { endAll } from '../../tools/end-all.ts';
 
 export const operatorNamespace = OPERATOR_NAMESPACE;
 const account = 'bigo-operator';
@@ -80,10 +81,12 @@ export class OperatorRig {
   }
 
   async stop(): Promise<void> {
-    await this.kubelet.stop();
-    await this.provisioner.stop();
-    await this.cluster.stop();
-    await rm(this.folder, { recursive: true, force: true });
+    await endAll(
+      () => this.kubelet.stop(),
+      () => this.provisioner.stop(),
+      () => this.cluster.stop(),
+      () => rm(this.folder, { recursive: true, force: true }),
+    );
   }
 
   /** A service account of an operator: for the whole cluster, or with --namespaces for a few. */
