@@ -178,7 +178,7 @@ const labelText = (version: string): string => version.replaceAll(/[^A-Za-z0-9._
 
 /**
  * Node keeps room for bursts of garbage and the C library keeps what other threads freed, which the operator, slow and steady, never
- * uses again. A heap that may not grow to gigabytes is also let grow in smaller steps (`npm run scale` says what comes of it).
+ * uses again. `npm run scale` says what comes of it; how far the heap grows before it is collected is said in operator/heap.ts.
  */
 export const OPERATOR_MEMORY = {
   NODE_OPTIONS: '--max-semi-space-size=4 --max-old-space-size=384',
