@@ -70,17 +70,30 @@ test('a file that cannot be loaded, and a file without a test, are failures', as
   assert.match(said, /b\.test\.ts holds no test/);
 });
 
-test('a hook that fails is a failure that tells its reason, and what it left open keeps nobody waiting', async t => {
-  const { result, said } = await run(t, {
-    'a.test.ts': `import { createServer } from 'node:http'; import { after } from 'node:test';
-      describe('group', () => {
-        after(() => { throw new Error('not stopped'); });
-        it('one', () => { createServer().listen(0); });
-      });`,
-  });
+const brokenHook = (leftOpen: string): Record<string, string> => ({
+  'a.test.ts': `import { createServer } from 'node:http'; import { after } from 'node:test';
+    describe('group', () => {
+      after(() => { throw new Error('not stopped'); });
+      it('one', () => { ${leftOpen} });
+    });`,
+});
+
+test('a hook that fails is a failure that tells its reason', async t => {
+  const { result, said } = await run(t, brokenHook(''));
   assert.deepEqual([result.passed, result.failed], [1, 1]);
   assert.match(said, /✗ group: a hook[\s\S]*not stopped/);
-  assert.ok(result.seconds < suite.budgetSeconds, 'it was ended by its limit');
+});
+
+test('a file that is kept by what a hook left open is ended after its silence', async t => {
+  const impatient = { ...suite, testSecondsMax: 2, budgetSeconds: 600 };
+  const { result, said } = await run(t, brokenHook('createServer().listen(0);'), impatient);
+  assert.ok(result.failed > 0);
+  assert.match(said, /silent for too long[\s\S]*still running:[\s\S]*a\.test\.ts/);
+});
+
+test('tests that a file names only after it waited are run, too', async t => {
+  const body = "test('one', () => {}); await new Promise(r => setTimeout(r, 300)); test('two', () => {});";
+  assert.equal((await run(t, { 'a.test.ts': body })).result.passed, 2);
 });
 
 test('a run that hangs is ended, and tells what still ran', async t => {

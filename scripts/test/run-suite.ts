@@ -13,6 +13,11 @@ const outputLinesKept = 40;
 /** A run that hangs is ended after so many budgets, and never later than so long after its budget: others come after it. */
 const hardLimitBudgets = 5;
 const overBudgetSecondsMax = 900;
+/**
+ * What a failed hook left open keeps its file for ever: after so many times the time of a test without a word the run is ended. Never by
+ * --test-force-exit, which leaves out, without a word, the tests of a file that waits for something before it has named them all.
+ */
+const silenceTestsMax = 2;
 
 async function suiteFiles(suite: Pick<Suite, 'files'>, folder = root): Promise<string[]> {
   const files: string[] = [];
@@ -189,8 +194,6 @@ async function runFiles(run: Run): Promise<void> {
   const args = [
     '--test',
     '--disable-warning=ExperimentalWarning',
-    // What a failed hook left open would keep its file, and with it the run, for ever.
-    '--test-force-exit',
     `--test-concurrency=${suite.filesAtOnce}`,
     `--test-timeout=${suite.testSecondsMax * 1000}`,
     `--test-reporter=${path.join(import.meta.dirname, 'reporter.ts')}`,
@@ -209,13 +212,20 @@ async function runFiles(run: Run): Promise<void> {
     child.on('error', error => resolve(error.message));
     child.on('close', (code, signal) => resolve(signal ?? String(code)));
   });
-  for await (const text of createInterface({ input: child.stdout })) takeText(run, text);
+  const silence = setTimeout(() => child.kill(), suite.testSecondsMax * silenceTestsMax * 1000);
+  for await (const text of createInterface({ input: child.stdout })) {
+    silence.refresh();
+    takeText(run, text);
+  }
+  clearTimeout(silence);
   const how = await closed;
   const explained = how === '0' || (how === '1' && collector.failed > 0);
   if (collector.ended && explained) return;
   collector.failedTestCount++;
   collector.broken = true;
-  print(`  ✗ the test run itself ended with ${how}${child.killed ? ': far over its budget' : ''}`);
+  print(
+    `  ✗ the test run itself ended with ${how}${child.killed ? ': far over its budget, or silent for too long' : ''}`,
+  );
   if (child.killed) print(indented(['still running:', ...collector.running].join('\n')));
 }
 
