@@ -189,7 +189,8 @@ function progressReason(observed: Observed, busy: readonly Component[]): Conditi
 
 function judgeDegraded({ observed, problems }: Facts, models: Verdict): Verdict {
   const [first] = problems;
-  if (first !== undefined) return yes(first.reason, joined(problems));
+  // What somebody should rewrite is told beside what is wrong now: it would come to light only after that was mended.
+  if (first !== undefined) return yes(first.reason, joined([...problems, ...observed.warnings]));
   const lost = judgeNodes(observed);
   if (lost.status === 'True') return lost;
   const isBad = ['ModelsFailed', 'ModelCorrupt', 'InsufficientStorage'].includes(models.reason);

@@ -171,6 +171,11 @@ test('every failure of a pod has its reason', () => {
     ],
   });
   assert.deepEqual(reasons(nowhere, 'Degraded'), ['True Unschedulable']);
+  const warned = {
+    ...nowhere,
+    warnings: [{ reason: 'DeprecatedFields', message: 'x is an old name' } as const],
+  };
+  assert.match(conditionOf(warned, 'Degraded')?.message ?? '', /0\/1 nodes; x is an old name$/);
 });
 
 test('an evicted pod of a Deployment is in trouble only as long as no other has taken its place', () => {
