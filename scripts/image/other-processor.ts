@@ -22,12 +22,9 @@ export interface OtherPrograms {
 export async function otherPrograms(processor: Processor): Promise<OtherPrograms> {
   const locked = await lockedNode(processor);
   const nodeFolder = nodeFolderOf(locked);
-  if (!(await isThere(nodeFolder))) await withLock(locked.name, () => fetchNode(locked));
+  await makeOnce(nodeFolder, locked.name, () => fetchNode(locked));
   const debianRoot = debianFolderOf(processor);
-  if (!(await isThere(debianRoot)))
-    await withLock(lockOf(processor), async () => {
-      if (!(await isThere(debianRoot))) await unpackFor(processor);
-    });
+  await makeOnce(debianRoot, lockOf(processor), () => unpackFor(processor));
   return { nodeFolder, nodeVersion: locked.version, debianRoot };
 }
 
@@ -95,7 +92,6 @@ function debianFolderOf(processor: Processor): string {
 async function fetchNode(locked: LockedNode): Promise<void> {
   const { name, version, integrity } = locked;
   const folder = nodeFolderOf(locked);
-  if (await isThere(folder)) return;
   const work = await mkdtemp(`${folder}-`);
   const log = path.join(toolsFolder(), 'log', `${name}.log`);
   const run = (program: string, ...args: readonly string[]): Promise<void> =>
@@ -113,6 +109,14 @@ async function fetchNode(locked: LockedNode): Promise<void> {
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Whoever waited for the lock finds it made. */
+async function makeOnce(folder: string, lock: string, make: () => Promise<void>): Promise<void> {
+  if (await isThere(folder)) return;
+  await withLock(lock, async () => {
+    if (!(await isThere(folder))) await make();
+  });
 }
 
 function isThere(file: string): Promise<boolean> {
