@@ -5,12 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { afterEach } from 'node:test';
 import { startRig, type Rig, type RigOptions } from '../../src/gateway/models/rig.ts';
 import { startFakeOllama, type FakeOllama } from '../fakes/ollama/server.ts';
+import { endAll } from '../tools/end-all.ts';
 import { until } from '../tools/until.ts';
 
 export const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
+afterEach(() => endAll(...closers.splice(0).reverse()));
 
 type FakeOptions = Parameters<typeof startFakeOllama>[0];
 export interface Line {
