@@ -24,7 +24,7 @@ export interface SecretOptions {
 }
 
 const slices = 10;
-/** In one connection, which has room for 100 with the watches: so they cost half each of what eight at once cost. */
+/** In one connection, which has room for 100 with the watches: so they cost two thirds each of what eight at once cost. */
 const atOnceMax = 50;
 
 export class SecretReader {

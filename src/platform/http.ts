@@ -158,7 +158,7 @@ function tooLarge(target: HttpTarget, wanted: HttpRequest): HttpFailure {
   return new HttpFailure('too_large', what);
 }
 
-/** The clocks of one exchange; each ends it by the one abort signal, with an Error as reason. */
+/** The clocks of one exchange; each ends it by the one Stop, with an Error as reason. */
 class Watch {
   readonly #stop = new Stop();
   readonly #silenceMsMax: number | undefined;
